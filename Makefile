@@ -1,0 +1,98 @@
+# `make` lists the targets. Everything is set up on demand: `make test` on a fresh Debian with python3, python3-venv and
+# make is enough. As root it also installs what apt must give; otherwise it says what to install, and skips the lab.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.offhook-installed
+PYTEST := $(BIN)/pytest
+ROOMS := sipcore audio phone tui
+SYSTEM_PACKAGES := libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils debootstrap tshark tmux iproute2 espeak-ng
+UNIT := not lab and not audio and not journey and not slow
+SEEDS ?= 500
+
+.PHONY: help venv system check fix test unit slow lab lab-tests journeys fuzz sim demo bench-call clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(STAMP)  ## a virtual environment with Offhook and the development tools
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || python3 -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+system:  ## what apt must give for the lab and the sound tests (installs as root, else says what to run)
+	@missing=(); \
+	for package in $(SYSTEM_PACKAGES); do \
+	  [ "$$(dpkg-query -W -f='$${db:Status-Status}' $$package 2>/dev/null)" = installed ] || missing+=("$$package"); \
+	done; \
+	if [ $${#missing[@]} -eq 0 ]; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	  echo "system: no apt-get here; the lab and the sound tests need: $${missing[*]}" >&2; \
+	elif [ "$$(id -u)" -ne 0 ]; then \
+	  echo "system: to run the lab and the sound tests too: sudo apt-get install $${missing[*]}" >&2; \
+	else \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  apt-get update -qq || true; \
+	  apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null; \
+	fi
+
+check: venv  ## format, lint, types, import contracts, size of modules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	@find $(ROOMS) tests bench -name '*.py' -size +8k -exec wc -l {} + \
+	  | awk '$$2 != "total" && $$1 > 450 { print "warning: " $$2 " has " $$1 " lines, the house limit is 450" }'
+	$(PYTEST) -q tests/architecture
+
+fix: venv  ## let ruff format and repair what it can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Two shared cores: what can run in parallel does, then everything that measures time runs alone.
+test: system venv  ## everything: check, unit tests, then lab, sound and journeys one after the other
+	$(MAKE) --no-print-directory check
+	$(MAKE) --no-print-directory unit
+	$(MAKE) --no-print-directory slow
+	$(MAKE) --no-print-directory lab
+	$(MAKE) --no-print-directory lab-tests
+	$(MAKE) --no-print-directory journeys
+
+unit: venv  ## the tests that need nothing but Python, in parallel
+	$(PYTEST) -q -n 2 -m "$(UNIT)" --ignore=tests/architecture
+
+slow: venv  ## the longer ones: simulation seeds, fuzzing, benches that must hold
+	$(PYTEST) -q -m "slow and not lab and not audio and not journey" || [ $$? -eq 5 ]
+
+lab: venv  ## build the Asterisk root (once, cached) and prove that Asterisk and the null sinks start
+	$(BIN)/python -m tests.lab.root
+	$(PYTEST) -q tests/lab/test_lab.py -rs
+
+lab-tests: venv  ## the tests against Asterisk and through PulseAudio, one after the other
+	$(PYTEST) -q -m "(lab or audio) and not journey" --deselect tests/lab/test_lab.py -rs || [ $$? -eq 5 ]
+
+journeys: venv  ## the whole program, as a user runs it
+	$(PYTEST) -q -m journey -rs || [ $$? -eq 5 ]
+
+fuzz: venv  ## a million messages at the parsers
+	OFFHOOK_FUZZ=1000000 $(PYTEST) -q tests/fuzz --timeout 0
+
+sim: venv  ## the deterministic simulation: make sim SEEDS=10000
+	OFFHOOK_SIM_SEEDS=$(SEEDS) $(PYTEST) -q tests/sim --timeout 0
+
+demo: venv  ## Offhook against an embedded PBX, nothing to configure
+	$(BIN)/offhook --demo
+
+bench-call: venv system  ## figures of a call: start, ctl round trip, CPU, memory, packet intervals
+	$(BIN)/python -m bench.call
+
+clean:  ## remove what the tools left (not the lab's cache, which lives outside)
+	rm -rf $(VENV) build dist reports .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

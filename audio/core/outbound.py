@@ -1,0 +1,140 @@
+"""The way out: microphone, mute, DTMF and coding into RTP packets, 20 ms at a time.
+
+    microphone ▶ meter ▶ mute ▶ [packets of ptime] ▶ encode ▶ RTP
+                          DTMF in its place ────────────────▲
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from audio.codec import registry
+from audio.codec.registry import AudioCodec
+from audio.core.ports import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE, Samples
+from audio.rtp.packet import RtpPacket
+from audio.rtp.sending import SenderState
+from audio.rtp.telephone_event import DtmfSender, Suppression
+from audio.stream import noise
+from audio.stream.level import LevelMeter
+from sipcore.ids import IdSource
+from sipcore.media import MediaParameters
+
+_FRAME_S = FRAME_MS / 1000
+_LOST_TIME_S = 0.5
+"""A thread later than this does not catch up: the time is skipped on the wire too."""
+
+_MUTE_NOISE = noise.encode(-70.0)
+
+
+class Outbound:
+    """Makes our packets. The media clock runs on while nothing may be sent."""
+
+    def __init__(self, ids: IdSource) -> None:
+        self.sender = SenderState(ids)
+        self.dtmf = DtmfSender()
+        self.meter = LevelMeter()
+        self.muted = False
+        self._was_muted = False
+        self._codec: AudioCodec | None = None
+        self._payload_type = 0
+        self._dtmf_payload_type: int | None = None
+        self._packet_samples = FRAME_SAMPLES
+        self._sends = False
+        self._pending: Samples = np.zeros(0, dtype=np.int16)
+        self._noise = noise.ComfortNoise()
+        self._due: float | None = None
+
+    @property
+    def codec_name(self) -> str | None:
+        """Encoding we send with."""
+        return self._codec.name if self._codec else None
+
+    @property
+    def can_dtmf(self) -> bool:
+        """Whether the far end takes telephone-events."""
+        return self._dtmf_payload_type is not None
+
+    def configure(self, parameters: MediaParameters) -> None:
+        """Take a negotiation's result: from the next packet on."""
+        self._flush_pending()
+        self._codec = registry.create(parameters.send_codec)
+        self._payload_type = parameters.send_codec.payload_type
+        self._dtmf_payload_type = parameters.send_dtmf.payload_type if parameters.send_dtmf else None
+        self._packet_samples = min(max(parameters.ptime_ms, 10), 60) * SAMPLE_RATE // 1000
+        self._sends = parameters.direction.sends
+        if not self._sends:
+            self.dtmf.clear()
+            self.sender.pause()
+
+    def clock_age_s(self, now: float) -> float:
+        """How long ago the media clock last moved."""
+        return 0.0 if self._due is None else min(max(now - self._due + _FRAME_S, 0.0), 1.0)
+
+    def tick(self, now: float, microphone: Samples | None) -> tuple[list[RtpPacket], str | None]:
+        """The packets of this 20 ms, and a digit that has just been sent."""
+        self._keep_time(now)
+        sound = self._listen(microphone)
+        if self._codec is None or not self._sends:
+            self.sender.advance(FRAME_SAMPLES)
+            return [], None
+        if self._dtmf_payload_type is None or not self.dtmf.active:
+            return self._audio(sound), None
+        suppression, event, digit = self.dtmf.tick(self.sender, self._dtmf_payload_type, FRAME_SAMPLES)
+        match suppression:
+            case Suppression.NONE:
+                return self._audio(sound), digit
+            case Suppression.SILENCE:
+                return self._audio(np.zeros(FRAME_SAMPLES, dtype=np.int16)), digit
+            case Suppression.SKIP:
+                self._flush_pending()
+                self.sender.advance(FRAME_SAMPLES)
+                return [event] if event else [], digit
+
+    def _keep_time(self, now: float) -> None:
+        if self._due is None:
+            self._due = now
+        late = now - self._due
+        if late > _LOST_TIME_S:
+            frames = int(late / _FRAME_S)
+            self.sender.advance(frames * FRAME_SAMPLES)
+            self.sender.pause()
+            self._flush_pending()
+            self._due += frames * _FRAME_S
+        elif late < -_LOST_TIME_S:
+            self._due = now
+        self._due += _FRAME_S
+
+    def _listen(self, microphone: Samples | None) -> Samples:
+        if microphone is None:
+            microphone = np.zeros(FRAME_SAMPLES, dtype=np.int16)
+        self.meter.add(microphone)
+        if not self.muted and not self._was_muted:
+            return microphone
+        faint = self._noise.read(FRAME_SAMPLES, _MUTE_NOISE)
+        if self.muted and self._was_muted:
+            return faint
+        # One frame of fading either way: a cut would click.
+        ramp = np.linspace(1.0, 0.0, FRAME_SAMPLES) if self.muted else np.linspace(0.0, 1.0, FRAME_SAMPLES)
+        self._was_muted = self.muted
+        return (microphone * ramp + faint * (1.0 - ramp)).astype(np.int16)
+
+    def _audio(self, sound: Samples) -> list[RtpPacket]:
+        assert self._codec is not None
+        size = self._packet_samples
+        if size == FRAME_SAMPLES and not len(self._pending):
+            packet = self.sender.audio(self._payload_type, self._codec.encode(sound))
+            self.sender.advance(FRAME_SAMPLES)
+            return [packet]
+        before = len(self._pending)
+        pending = np.concatenate([self._pending, sound])
+        packets = []
+        for start in range(0, len(pending) - size + 1, size):
+            payload = self._codec.encode(pending[start : start + size])
+            packets.append(self.sender.audio(self._payload_type, payload, offset=start - before))
+        self._pending = pending[len(packets) * size :]
+        self.sender.advance(FRAME_SAMPLES)
+        return packets
+
+    def _flush_pending(self) -> None:
+        """Sound short of a packet when the format changes or an event starts is not worth a packet of its own."""
+        self._pending = self._pending[:0]

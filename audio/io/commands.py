@@ -1,0 +1,112 @@
+"""What the loop tells the media thread, in order, over one queue.
+
+Each names the call it is meant for; one for a call that has gone is ignored, and so is an older negotiation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audio.io.settings import Role
+from audio.io.sockets import MediaSockets
+from audio.session import MediaSession, Microphone, Speaker
+from sipcore.media import MediaParameters
+
+
+@dataclass(frozen=True, slots=True)
+class AddSession:
+    """A call's media begins: its sockets are the thread's from now on."""
+
+    session: MediaSession
+    sockets: MediaSockets
+    recording: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceSockets:
+    """The call goes on from another local address; the old sockets are closed."""
+
+    call: str
+    sockets: MediaSockets
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """An offer/answer round is complete; ``parameters.negotiation`` tells which."""
+
+    call: str
+    parameters: MediaParameters
+
+
+@dataclass(frozen=True, slots=True)
+class Activate:
+    """This call, and no other, has the microphone and the speaker."""
+
+    call: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """The call hears faint noise in place of the microphone."""
+
+    call: str
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SendDtmf:
+    """Keys to send as telephone-events."""
+
+    call: str
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSession:
+    """RTCP BYE, sockets closed, recording finished, :class:`~audio.io.events.CallMediaEnded`."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttachMicrophone:
+    """The shared microphone, or none."""
+
+    microphone: Microphone | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttachSpeaker:
+    """The shared device calls (``SPEAKER``) or ring tones (``RINGER``) are played on, or none."""
+
+    role: Role
+    speaker: Speaker | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlayTone:
+    """A tone on a device until another, or none, takes its place. The source ends by returning ``None``."""
+
+    role: Role
+    source: Microphone | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Close everything and end the thread."""
+
+
+Command = (
+    AddSession
+    | ReplaceSockets
+    | Configure
+    | Activate
+    | Mute
+    | SendDtmf
+    | CloseSession
+    | AttachMicrophone
+    | AttachSpeaker
+    | PlayTone
+    | Stop
+)
+

@@ -1,0 +1,85 @@
+"""Keep Python from getting in the way of a packet every 20 ms: priority, the interpreter's switch interval, the collector.
+
+A full garbage collection stops every thread, for a quarter of a second in a large process; a thread of equal priority may
+hold the interpreter for the whole switch interval. While a call is up the first is held off and the second is made short.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+
+_log = logging.getLogger(__name__)
+
+SWITCH_INTERVAL_S = 0.001
+_HELD_OFF = 1_000_000
+_PRIORITY = 10
+_NICE = -11
+
+
+class RealtimeGuard:
+    """Process-wide; :meth:`hold` while any call is up. Not thread-safe: the engine's loop owns it."""
+
+    def __init__(self) -> None:
+        self._before: tuple[tuple[int, int, int], float] | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether the guard is on."""
+        return self._before is not None
+
+    def hold(self) -> None:
+        """Make what exists permanent, hold off full collections, and switch threads quickly. Idempotent."""
+        if self._before is not None:
+            return
+        threshold = gc.get_threshold()
+        self._before = (threshold, sys.getswitchinterval())
+        gc.freeze()
+        gc.set_threshold(threshold[0], threshold[1], _HELD_OFF)
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+
+    def release(self) -> None:
+        """Put everything back as it was found. Idempotent."""
+        if self._before is None:
+            return
+        threshold, interval = self._before
+        self._before = None
+        gc.unfreeze()
+        gc.set_threshold(*threshold)
+        sys.setswitchinterval(interval)
+
+
+def raise_thread_priority() -> Callable[[], None]:
+    """Ask for real-time scheduling of the calling thread, or else a better nice value; the result undoes it.
+
+    Neither is needed to work: a desktop user usually gets one of them, a container often none.
+    """
+    thread = threading.get_native_id()
+    if hasattr(os, "sched_setscheduler"):
+        policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+        try:
+            # Children, such as a process that lists devices, must not inherit it.
+            os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(_PRIORITY))
+        except OSError as error:
+            _log.debug("= no real-time scheduling: %s", error)
+        else:
+            _log.debug("= real-time scheduling, priority %d", _PRIORITY)
+            return lambda: _quietly(lambda: os.sched_setscheduler(0, policy, parameters))
+    try:
+        before = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, _NICE)
+    except OSError as error:
+        _log.debug("= no better nice value: %s", error)
+        return lambda: None
+    return lambda: _quietly(lambda: os.setpriority(os.PRIO_PROCESS, thread, before))
+
+
+def _quietly(action: Callable[[], None]) -> None:
+    try:
+        action()
+    except OSError as error:
+        _log.debug("= priority not restored: %s", error)

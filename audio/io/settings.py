@@ -1,0 +1,104 @@
+"""What the user chose to speak into and listen to: the ``[audio]`` section, as values.
+
+    input   default | part of a device's name | none | wav:FILE | synthetic
+    output  default | part of a device's name | none | wav:FILE | synthetic
+    ring    default | part of a device's name | none | synthetic
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+DEFAULT_PORT_MIN = 16384
+DEFAULT_PORT_MAX = 32766
+"""Below Linux' ephemeral range (32768 and up), so that no outgoing connection of another program sits on a port of ours."""
+
+_WAVE_PREFIX = "wav:"
+
+
+class Role(enum.Enum):
+    """What a sound device is used for; the values are the configuration's keys."""
+
+    MICROPHONE = "input"
+    SPEAKER = "output"
+    RINGER = "ring"
+
+    @property
+    def captures(self) -> bool:
+        """Whether sound comes from such a device."""
+        return self is Role.MICROPHONE
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A real sound device: ``name`` is part of its name, ``None`` stands for the system's default."""
+
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaveFile:
+    """A file as the microphone, or as the recorder of each call."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Synthetic:
+    """A device made of arithmetic: it speaks by itself and remembers what it was played."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """No device: silence in, nothing out."""
+
+
+Choice = Device | WaveFile | Synthetic | Silent
+
+
+def parse_choice(text: str) -> Choice:
+    """The meaning of one of the three settings; any other word is part of a device's name."""
+    text = text.strip()
+    if text[: len(_WAVE_PREFIX)].lower() == _WAVE_PREFIX:
+        return WaveFile(text[len(_WAVE_PREFIX) :])
+    match text.lower():
+        case "" | "default":
+            return Device()
+        case "none":
+            return Silent()
+        case "synthetic":
+            return Synthetic()
+        case _:
+            return Device(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioSettings:
+    """Everything the audio engine is told by configuration."""
+
+    input: str = "default"
+    output: str = "default"
+    ring: str = "default"
+    country: str = "us"
+    """Whose call-progress tones are played: ``us uk eu au fr jp``."""
+
+    port_min: int = DEFAULT_PORT_MIN
+    port_max: int = DEFAULT_PORT_MAX
+    """RTP takes an even port from ``port_min`` to ``port_max``, RTCP the odd one above it."""
+
+    dscp: int = 46
+    """Differentiated services code point of RTP and RTCP; 46 is EF (RFC 3246)."""
+
+    linger_s: float = 3.0
+    """How long the devices stay open after the last call."""
+
+    def choice(self, role: Role) -> Choice:
+        """What is to be used for ``role``."""
+        match role:
+            case Role.MICROPHONE:
+                return parse_choice(self.input)
+            case Role.SPEAKER:
+                return parse_choice(self.output)
+            case Role.RINGER:
+                return parse_choice(self.ring)

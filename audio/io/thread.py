@@ -1,0 +1,376 @@
+"""The media thread: every call's sockets, cores and devices, on a deadline every 20 ms.
+
+    loop ── commands, wake ──▶ ┌ poll until the next deadline ┐ ── events (call_soon_threadsafe) ──▶ loop
+    sockets ── datagrams ────▶ │ receive ▸ tick ▸ timeouts    │ ── datagrams ──▶ sockets
+    capture rings ───────────▶ └──────────────────────────────┘ ── sound ──▶ playout rings
+
+Deadlines are absolute on the monotonic clock: a late one is made up for, and no device, disk or call of another thread
+moves them. A device that is missing, opening or dead means silence, never a missing packet.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import assert_never
+
+from audio.core import Samples, Transmit, TransmitKind
+from audio.core.statistics import MediaStatistics
+from audio.io.commands import (
+    Activate,
+    AddSession,
+    AttachMicrophone,
+    AttachSpeaker,
+    CloseSession,
+    Command,
+    Configure,
+    Mute,
+    PlayTone,
+    ReplaceSockets,
+    SendDtmf,
+    Stop,
+)
+from audio.io.events import AudioEvent, AudioProblem, CallMediaEnded, CallMediaEvent
+from audio.io.realtime import raise_thread_priority
+from audio.io.settings import Role
+from audio.io.sockets import MediaSockets
+from audio.session import MediaSession, Microphone, Speaker, mix, silence
+
+_log = logging.getLogger(__name__)
+
+TICK_S = 0.020
+_CATCH_UP_TICKS = 10
+"""A thread that was kept from running makes up for 200 ms; after a longer stop it goes on from now."""
+
+_SNAPSHOT_TICKS = 5
+_DATAGRAMS_PER_WAKE = 32
+"""A flood on one socket must not keep the others, or the deadline, waiting."""
+
+_DATAGRAM_BYTES = 2048
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call as the thread keeps it."""
+
+    session: MediaSession
+    sockets: MediaSockets
+    recording: str | None
+
+
+class MediaThread:
+    """Started once, told by :meth:`send`, ended by :class:`Stop`. ``report`` is called on this thread and must not block."""
+
+    def __init__(self, report: Callable[[AudioEvent], None]) -> None:
+        self._report = report
+        self._thread = threading.Thread(target=self._run, name="media", daemon=True)
+        self._commands: deque[Command] = deque()
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        self._poll = select.poll()
+        self._poll.register(self._wake_read, select.POLLIN)
+        self._readable: dict[int, tuple[str, TransmitKind]] = {}
+        self._calls: dict[str, _Call] = {}
+        self._active: str | None = None
+        self._microphone: Microphone | None = None
+        self._speakers: dict[Role, Speaker] = {}
+        self._tones: dict[Role, Microphone] = {}
+        self._next_tick: float | None = None
+        self._ticks = 0
+        self._stopping = False
+        self._restore_priority: Callable[[], None] | None = None
+        self.statistics: dict[str, MediaStatistics] = {}
+        """Each configured call's figures, at most 100 ms old. Written here, read anywhere."""
+
+        self.skipped_ticks = 0
+        """Deadlines given up after a stop too long to make up for."""
+
+        self.send_failures = 0
+        """Datagrams the network stack refused."""
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+
+    def send(self, command: Command) -> None:
+        """Queue a command and wake the thread. From any thread; never blocks."""
+        self._commands.append(command)
+        try:
+            os.write(self._wake_write, b"\0")
+        except BlockingIOError:
+            pass  # enough wakes are waiting already
+        except OSError:
+            _log.debug("= command %s after the end", type(command).__name__)
+
+    def join(self, timeout_s: float) -> bool:
+        """Whether the thread ended within ``timeout_s`` after :class:`Stop`."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    # ------------------------------------------------------------------------------------------------ the loop
+
+    def _run(self) -> None:
+        while not self._stopping:
+            ready = self._wait()
+            self._obey()
+            for descriptor in ready:
+                self._receive_untrusted(descriptor)
+            self._tick_if_due()
+            self._handle_timeouts()
+        for call in list(self._calls):
+            self._close(call)
+        os.close(self._wake_write)
+        os.close(self._wake_read)
+
+    def _wait(self) -> list[int]:
+        """Sleep until a deadline, a datagram or a command; the descriptors that have something."""
+        if self._commands:
+            timeout_ms: int | None = 0
+            rest_s = 0.0
+        else:
+            deadline = self._deadline()
+            if deadline is None:
+                timeout_ms, rest_s = None, 0.0
+            else:
+                left = max(0.0, deadline - time.monotonic())
+                timeout_ms, rest_s = int(left * 1000), left
+        ready = [descriptor for descriptor, _ in self._poll.poll(timeout_ms)]
+        if not ready and 0.0 < rest_s < 0.001:
+            # poll() counts whole milliseconds; a deadline is kept closer than that.
+            time.sleep(rest_s)
+        if self._wake_read in ready:
+            ready.remove(self._wake_read)
+            try:
+                os.read(self._wake_read, 4096)
+            except BlockingIOError:
+                pass
+        return ready
+
+    def _deadline(self) -> float | None:
+        deadlines = [call.session.core.next_timeout() for call in self._calls.values()]
+        deadlines.append(self._next_tick)
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    # ---------------------------------------------------------------------------------------------- commands
+
+    def _obey(self) -> None:
+        while self._commands:
+            command = self._commands.popleft()
+            try:
+                self._handle(command)
+            except Exception:  # noqa: BLE001 - a supervisor: one call's failure must not end the others' sound
+                _log.exception("! media command %s failed", type(command).__name__)
+                self._report(AudioProblem("The audio engine failed in a command; the log has the details."))
+
+    def _handle(self, command: Command) -> None:
+        now = time.monotonic()
+        match command:
+            case AddSession(session, sockets, recording):
+                self._calls[session.call] = _Call(session, sockets, recording)
+                self._watch(session.call, sockets)
+            case ReplaceSockets(name, sockets):
+                self._replace_sockets(name, sockets)
+            case Configure(name, parameters):
+                if (call := self._calls.get(name)) is not None and call.session.configure(parameters, now):
+                    self._start_ticking(now)
+                    self._flush(call)
+            case Activate(name):
+                self._active = name
+            case Mute(name, muted):
+                if (call := self._calls.get(name)) is not None:
+                    call.session.core.set_mute(muted)
+            case SendDtmf(name, digits):
+                if (call := self._calls.get(name)) is not None:
+                    call.session.core.send_dtmf(digits, now)
+            case CloseSession(name):
+                self._close(name)
+            case AttachMicrophone(microphone):
+                self._microphone = microphone
+            case AttachSpeaker(role, speaker):
+                self._attach_speaker(role, speaker)
+            case PlayTone(role, source):
+                self._play(role, source, now)
+            case Stop():
+                self._stopping = True
+            case _:
+                assert_never(command)
+
+    def _watch(self, name: str, sockets: MediaSockets) -> None:
+        for sock, kind in ((sockets.rtp, TransmitKind.RTP), (sockets.rtcp, TransmitKind.RTCP)):
+            self._readable[sock.fileno()] = (name, kind)
+            self._poll.register(sock, select.POLLIN)
+
+    def _release(self, sockets: MediaSockets) -> None:
+        for sock in (sockets.rtp, sockets.rtcp):
+            self._readable.pop(sock.fileno(), None)
+            self._poll.unregister(sock)
+        sockets.close()
+
+    def _replace_sockets(self, name: str, sockets: MediaSockets) -> None:
+        call = self._calls.get(name)
+        if call is None:
+            sockets.close()
+            return
+        self._release(call.sockets)
+        call.sockets = sockets
+        self._watch(name, sockets)
+
+    def _attach_speaker(self, role: Role, speaker: Speaker | None) -> None:
+        if speaker is None:
+            self._speakers.pop(role, None)
+        else:
+            self._speakers[role] = speaker
+
+    def _play(self, role: Role, source: Microphone | None, now: float) -> None:
+        if source is None:
+            self._tones.pop(role, None)
+        else:
+            self._tones[role] = source
+            self._start_ticking(now)
+
+    def _close(self, name: str) -> None:
+        call = self._calls.pop(name, None)
+        if call is None:
+            return
+        now = time.monotonic()
+        statistics = MediaStatistics()
+        try:
+            statistics = call.session.core.statistics(now)
+            call.session.close(now)
+            self._flush(call)
+        finally:
+            self._release(call.sockets)
+            self.statistics.pop(name, None)
+            if self._active == name:
+                self._active = None
+            self._report(CallMediaEnded(name, statistics, call.recording))
+
+    # ------------------------------------------------------------------------------------------------ network
+
+    def _receive_untrusted(self, descriptor: int) -> None:
+        name, kind = self._readable.get(descriptor, ("", TransmitKind.RTP))
+        call = self._calls.get(name)
+        if call is None:
+            return  # closed by a command of this very wake
+        sock = call.sockets.rtp if kind is TransmitKind.RTP else call.sockets.rtcp
+        core = call.session.core
+        receive = core.receive if kind is TransmitKind.RTP else core.receive_rtcp
+        for _ in range(_DATAGRAMS_PER_WAKE):
+            try:
+                data, source = sock.recvfrom(_DATAGRAM_BYTES)
+            except BlockingIOError:
+                break
+            except OSError:
+                continue  # an ICMP error for something we sent: the far end's port is closed for now
+            self._guarded(call, lambda: receive(data, (source[0], source[1]), time.monotonic()))
+        self._flush(call)
+
+    def _flush(self, call: _Call) -> None:
+        """Drain the core completely, as its contract asks after every mutation."""
+        for transmit in call.session.core.transmits():
+            self._transmit(call.sockets, transmit)
+        for event in call.session.core.events():
+            self._report(CallMediaEvent(call.session.call, event))
+
+    def _transmit(self, sockets: MediaSockets, transmit: Transmit) -> None:
+        sock = sockets.rtp if transmit.kind is TransmitKind.RTP else sockets.rtcp
+        try:
+            sock.sendto(transmit.data, transmit.destination)
+        except OSError as error:
+            # No route, a closed port, a full queue: RTP has no other answer to loss than the next packet.
+            self.send_failures += 1
+            if self.send_failures & (self.send_failures - 1) == 0:
+                _log.info("= %d datagrams could not be sent: %s", self.send_failures, error)
+
+    def _handle_timeouts(self) -> None:
+        for call in list(self._calls.values()):
+            due = call.session.core.next_timeout()
+            now = time.monotonic()
+            if due is not None and due <= now:
+                self._guarded(call, lambda core=call.session.core: core.handle_timeout(now))
+                self._flush(call)
+
+    def _guarded(self, call: _Call, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except Exception:  # noqa: BLE001 - a supervisor: one call's failure must not end the others' sound
+            _log.exception("! media of call %s failed", call.session.call)
+            self._report(AudioProblem("The sound of a call failed inside the audio engine; the log has the details."))
+            self._close(call.session.call)
+
+    # -------------------------------------------------------------------------------------------------- sound
+
+    def _start_ticking(self, now: float) -> None:
+        if self._next_tick is None:
+            self._next_tick = now
+            self._restore_priority = raise_thread_priority()
+
+    def _tick_if_due(self) -> None:
+        while self._next_tick is not None and (now := time.monotonic()) >= self._next_tick:
+            if not self._tones and not any(call.session.configured for call in self._calls.values()):
+                self._stop_ticking()
+                return
+            behind = int((now - self._next_tick) / TICK_S)
+            if behind > _CATCH_UP_TICKS:
+                self.skipped_ticks += behind
+                self._next_tick += behind * TICK_S
+            self._next_tick += TICK_S
+            self._tick(now)
+
+    def _stop_ticking(self) -> None:
+        self._next_tick = None
+        if self._restore_priority is not None:
+            self._restore_priority()
+        if self._microphone is not None:
+            self._microphone.pause()
+        for speaker in self._speakers.values():
+            speaker.pause()
+
+    def _tick(self, now: float) -> None:
+        self._ticks += 1
+        # Read even when nobody is to hear it: what lies in the ring grows old.
+        spoken = self._microphone.read() if self._microphone is not None else None
+        tone = self._tone(Role.SPEAKER)
+        heard: Samples | None = None
+        for call in list(self._calls.values()):
+            if call.session.configured:
+                playout = self._tick_call(call, now, spoken, tone)
+                heard = heard if playout is None else playout
+        if (speaker := self._speakers.get(Role.SPEAKER)) is not None:
+            frame = silence() if heard is None else heard
+            speaker.write(frame if tone is None else mix(frame, tone))
+        ring = self._tone(Role.RINGER)
+        if (ringer := self._speakers.get(Role.RINGER)) is not None:
+            ringer.write(silence() if ring is None else ring)
+
+    def _tick_call(self, call: _Call, now: float, spoken: Samples | None, tone: Samples | None) -> Samples | None:
+        """One call's 20 ms, sent at once; what the shared speaker is to play of it."""
+        session = call.session
+        active = session.call == self._active
+        playout: Samples | None = None
+
+        def tick() -> None:
+            nonlocal playout
+            playout = session.tick(now, spoken, active=active, tone=tone if active else None)
+
+        self._guarded(call, tick)
+        self._flush(call)
+        if self._ticks % _SNAPSHOT_TICKS == 0 and session.call in self._calls:
+            self.statistics[session.call] = session.core.statistics(now)
+        return playout if active and not session.own_speaker else None
+
+    def _tone(self, role: Role) -> Samples | None:
+        source = self._tones.get(role)
+        if source is None:
+            return None
+        frame = source.read()
+        if frame is None:
+            del self._tones[role]
+        return frame

@@ -1,0 +1,116 @@
+"""WAV files as the microphone and as the recorder of a call's earpiece.
+
+    load_wave ─▶ WaveMicrophone ─▶ one call, once, then silence
+    one call's playout ─▶ WaveSpeaker ─▶ a thread of its own ─▶ FILE, FILE-2, FILE-3 …
+
+The media thread never touches the disk: a file is loaded before the call starts and written by a thread of the speaker's.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from audio.core import FRAME_SAMPLES, SAMPLE_RATE, Samples
+from audio.stream.recorder import WavRecorder
+from audio.stream.wavfile import read_wav
+from sipcore.errors import ParseError
+
+_log = logging.getLogger(__name__)
+
+_QUEUE_FRAMES = 50 * 60
+"""How far the disk may lag behind: a minute."""
+
+
+class WaveProblem(Exception):
+    """A file cannot serve; the text is one sentence with the next step."""
+
+
+def load_wave(path: str) -> Samples:
+    """The file's sound, mono at 8 kHz. Blocks on the disk. Raises :class:`WaveProblem`."""
+    try:
+        with Path(path).open("rb") as file:
+            return read_wav(file, SAMPLE_RATE)
+    except ParseError as error:
+        raise WaveProblem(f"The sound file {path} cannot be used: {error}; convert it to a plain WAV file.") from error
+    except OSError as error:
+        raise WaveProblem(f"The sound file {path} cannot be read: {error.strerror}; check its name.") from error
+
+
+class WaveMicrophone:
+    """Plays samples once: a :class:`~audio.session.Microphone`."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+        self._place = 0
+
+    def read(self) -> Samples | None:
+        """The next 20 ms, the last of them filled up with silence; ``None`` after the end."""
+        frame = self._samples[self._place : self._place + FRAME_SAMPLES]
+        if len(frame) == 0:
+            return None
+        self._place += FRAME_SAMPLES
+        return np.pad(frame, (0, FRAME_SAMPLES - len(frame)))
+
+    def pause(self) -> None:
+        """A file waits."""
+
+
+class WaveSpeaker:
+    """Writes one call to a file: a :class:`~audio.session.Speaker`.
+
+    The file is made at once (blocks on the disk, may raise :class:`WaveProblem`); its header is right once :meth:`finished`.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.dropped = 0
+        """Frames the disk was too slow for."""
+
+        try:
+            self._file: BinaryIO = Path(path).open("wb")
+            self._recorder = WavRecorder(self._file, SAMPLE_RATE)
+            self._file.flush()
+        except OSError as error:
+            raise WaveProblem(f"The sound file {path} cannot be written: {error.strerror}; choose another.") from error
+        self._queue: queue.Queue[Samples | None] = queue.Queue(_QUEUE_FRAMES)
+        self._thread = threading.Thread(target=self._run, name="wave-speaker", daemon=True)
+        self._thread.start()
+
+    def write(self, frame: Samples) -> None:
+        """Queue 20 ms."""
+        try:
+            self._queue.put_nowait(frame)
+        except queue.Full:
+            self.dropped += 1
+
+    def pause(self) -> None:
+        """A recording has no gaps to bridge."""
+
+    def close(self) -> None:
+        """Let the thread finish the file; :meth:`finished` waits for that."""
+        while True:
+            try:
+                self._queue.put_nowait(None)
+                return
+            except queue.Full:
+                self._queue.get_nowait()
+
+    def finished(self, timeout_s: float) -> bool:
+        """Whether the file is complete and closed, waiting up to ``timeout_s`` after :meth:`close`."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            with self._file:
+                while (frame := self._queue.get()) is not None:
+                    self._recorder.write(frame)
+                self._recorder.close()
+        except OSError as error:
+            _log.warning("! recording to %s stopped: %s", self.path, error)

@@ -1,0 +1,48 @@
+"""Level meter: RMS and peak in dBFS, 0 dBFS being a full-scale square wave."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+FLOOR_DBFS = -96.0
+_FULL_SCALE = 32768.0
+
+
+class LevelMeter:
+    """Smooths over ``window_s`` seconds: rises and falls as an exponential mean of the power does; the peak falls 20 dB a second."""
+
+    def __init__(self, sample_rate: int = 8000, window_s: float = 0.3) -> None:
+        self._rate = sample_rate
+        self._window_s = window_s
+        self._power = 0.0
+        self._peak = 0.0
+
+    def add(self, samples: NDArray[np.int16]) -> None:
+        """Meter a block."""
+        count = len(samples)
+        if count == 0:
+            return
+        block = samples.astype(np.float32)
+        seconds = count / self._rate
+        self._power += (float(block.dot(block)) / count - self._power) * (1.0 - math.exp(-seconds / self._window_s))
+        self._peak = max(float(max(block.max(), -block.min())), self._peak * 10.0 ** -seconds)
+
+    @property
+    def rms_dbfs(self) -> float:
+        """RMS level, -96 at least."""
+        return decibels(math.sqrt(self._power))
+
+    @property
+    def peak_dbfs(self) -> float:
+        """Peak level, -96 at least."""
+        return decibels(self._peak)
+
+
+def decibels(amplitude: float) -> float:
+    """dBFS of a 16-bit amplitude, -96 at least."""
+    if amplitude <= 0.0:
+        return FLOOR_DBFS
+    return max(20.0 * math.log10(amplitude / _FULL_SCALE), FLOOR_DBFS)

@@ -1,0 +1,66 @@
+"""Comfort noise, RFC 3389: the level and spectrum a silent sender describes, and the level we describe ourselves.
+
+    payload: level in -dBov │ reflection coefficients, each (octet - 127) / 128
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.int16]
+
+_OVERLOAD_RMS = 32768.0 / np.sqrt(2.0)
+"""0 dBov for G.711: the power of a full-scale sine (RFC 3389 §3)."""
+
+_MAXIMUM_ORDER = 10
+_RESPONSE_LENGTH = 64
+_TABLE = np.random.default_rng(3389).standard_normal(16_411).astype(np.float32)
+"""White noise of unit power; a prime length, read from a place that moves on."""
+
+
+def encode(level_dbov: float) -> bytes:
+    """A payload that says "white noise, this loud"."""
+    return bytes([min(max(round(-level_dbov), 0), 127)])
+
+
+class ComfortNoise:
+    """Goes on making noise as the last payload described it."""
+
+    def __init__(self) -> None:
+        self._place = 0
+        self._payload: bytes | None = None
+        self._response = np.ones(1, dtype=np.float32)
+
+    def read(self, count: int, payload: bytes | None) -> Samples:
+        """``count`` samples for a comfort-noise payload from the network (any octets are fine); silence without one."""
+        if not payload:
+            return np.zeros(count, dtype=np.int16)
+        if payload != self._payload:
+            self._payload = payload
+            self._response = _response_untrusted(payload)
+        extra = len(self._response) - 1
+        if self._place + count + extra > len(_TABLE):
+            self._place = (self._place + count + extra) % 997
+        white = _TABLE[self._place : self._place + count + extra]
+        self._place += count
+        coloured = np.convolve(white, self._response, mode="valid")
+        return np.clip(coloured, -32768, 32767).astype(np.int16)
+
+
+def _response_untrusted(payload: bytes) -> NDArray[np.float32]:
+    """Impulse response of the described filter, scaled to the described power. Any octets make a stable one."""
+    coefficients = (np.frombuffer(payload[1 : 1 + _MAXIMUM_ORDER], dtype=np.uint8).astype(np.float64) - 127.0) / 128.0
+    predictor = np.ones(1)
+    for reflection in np.clip(coefficients, -0.95, 0.95):
+        # Levinson's step-up: |k| < 1 keeps 1/A(z) stable.
+        longer = np.append(predictor, 0.0)
+        predictor = longer + reflection * longer[::-1]
+    response = np.zeros(_RESPONSE_LENGTH if len(predictor) > 1 else 1)
+    for n in range(len(response)):
+        past = response[max(0, n - len(predictor) + 1) : n][::-1]
+        response[n] = (1.0 if n == 0 else 0.0) - np.dot(predictor[1 : 1 + len(past)], past)
+    # Noise is never allowed louder than -20 dBov: what a peer claims must not deafen anyone.
+    level = min(-float(payload[0] & 0x7F), -20.0)
+    power = _OVERLOAD_RMS * 10.0 ** (level / 20.0) / np.sqrt(np.sum(response**2))
+    return (response * power).astype(np.float32)

@@ -1,0 +1,127 @@
+"""From packets to continuous sound: jitter buffer, decoder, concealment, comfort noise and the steering of the delay.
+
+    JitterBuffer ─ Frame ──▶ decode ─▶ blend in ─┐
+                 ─ Missing ▶ conceal ────────────┼─▶ queue ─▶ shorten / lengthen when the delay is off ─▶ 20 ms blocks
+                 ─ Silence ▶ comfort noise ──────┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio.stream import timescale
+from audio.stream.jitter import Frame, Item, JitterBuffer, Missing, Silence
+from audio.stream.noise import ComfortNoise
+from audio.stream.plc import PacketLossConcealer
+
+Samples = NDArray[np.int16]
+Decoder = Callable[[int, bytes], Samples]
+"""``(payload type, payload)`` to 8 kHz sound."""
+
+_SLACK = 64
+"""Samples of excess delay that are left alone."""
+
+_SHORTAGE = 32
+_REST_TICKS = 5
+"""Ticks between two changes of length."""
+
+
+class Playout:
+    """Serves one stream of 8 kHz sound in blocks of the caller's size."""
+
+    def __init__(self, jitter: JitterBuffer, decode: Decoder) -> None:
+        self.jitter = jitter
+        self._decode = decode
+        self._plc = PacketLossConcealer()
+        self._noise = ComfortNoise()
+        self._queue: Samples = np.zeros(0, dtype=np.int16)
+        self._past: Samples = np.zeros(0, dtype=np.int16)
+        self._rest = 0
+        self.played = 0
+        """Samples handed out while a stream was running."""
+
+        self.concealed = 0
+        """Of those, made up in place of missing packets, as far as concealment reaches."""
+
+        self.stretched = 0
+        self.shortened = 0
+        """Samples added and taken away to steer the delay."""
+
+    def delay_s(self, now: float) -> float:
+        """From the arrival of the fastest packets to the next block."""
+        return self.jitter.delay_s(now, len(self._queue))
+
+    def read(self, now: float, count: int) -> Samples:
+        """The next ``count`` samples, due at ``now``. The array is the caller's."""
+        self._fill(now, count)
+        self._steer(now, count)
+        block, self._queue = self._queue[:count], self._queue[count:]
+        self._past = block
+        return block.copy()
+
+    def _fill(self, now: float, count: int) -> None:
+        while len(self._queue) < count:
+            missing = count - len(self._queue)
+            self._take(self.jitter.get(now, missing, len(self._queue)))
+
+    def _take(self, item: Item) -> None:
+        match item:
+            case Frame(payload_type=payload_type, payload=payload, skip=skip):
+                sound = self._plc.good(self._decode(payload_type, payload)[skip:])
+            case Missing(duration=duration):
+                if not self._plc.silent:
+                    self.concealed += duration
+                sound = self._plc.conceal(duration)
+            case Silence(duration=duration, noise=noise):
+                # Noise is kept out of the concealer's history, except to end a hole: speech is never continued with it.
+                sound = self._noise.read(duration, noise)
+                if self._plc.active:
+                    sound = self._plc.good(sound)
+            case _:
+                assert_never(item)
+        self.played += len(sound)
+        self._queue = sound if len(self._queue) == 0 else np.concatenate([self._queue, sound])
+
+    def _steer(self, now: float, count: int) -> None:
+        """Work off a delay that is too long or too short, where sound is there to be worked on."""
+        if self._rest:
+            self._rest -= 1
+            return
+        if self.jitter.quiet or self._plc.active:
+            return
+        excess = self.jitter.excess(now, len(self._queue))
+        if excess > _SLACK:
+            changed = self._shorten(now, count, excess)
+        elif excess < -_SHORTAGE:
+            changed = self._lengthen(-excess)
+        else:
+            return
+        if changed is not None:
+            self._queue = changed
+            self._rest = _REST_TICKS
+
+    def _shorten(self, now: float, count: int, excess: int) -> Samples | None:
+        wanted = count + timescale.NEEDED
+        while len(self._queue) < wanted and self.jitter.ready:
+            self._take(self.jitter.get(now, wanted - len(self._queue), len(self._queue)))
+        if len(self._queue) < count + timescale.LONGEST:
+            return None
+        shorter = timescale.shorten(self._queue, min(excess, timescale.LONGEST))
+        if shorter is None:
+            return None
+        self.shortened += len(self._queue) - len(shorter)
+        return shorter
+
+    def _lengthen(self, shortage: int) -> Samples | None:
+        # The block before gives the period search something to compare with; only the queue is changed.
+        known = len(self._past)
+        both = np.concatenate([self._past, self._queue])
+        longer = timescale.lengthen(both, max(shortage, timescale.SHORTEST))
+        if longer is None:
+            return None
+        self.stretched += len(longer) - len(both)
+        return longer[known:]

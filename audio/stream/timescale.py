@@ -1,0 +1,65 @@
+"""Make sound a period shorter or longer without changing its pitch: how a playout buffer gains and loses delay unheard.
+
+    shorten   a b c  ─▶  a⤳b c        lengthen   a b c  ─▶  a b⤳a b c        (a, b: neighbouring periods that look alike)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio.stream.pitch import best_lag
+
+Samples = NDArray[np.int16]
+
+_TEMPLATE = 80
+SHORTEST = 20
+LONGEST = 120
+"""Samples of 8 kHz sound that can go or come at once."""
+
+NEEDED = _TEMPLATE + LONGEST
+"""Samples a block must have."""
+
+_ALIKE = 0.75
+_FAINT_RMS = 130.0  # -48 dBFS: whatever is done down there is not heard
+
+
+def _period(block: Samples, longest: int) -> int | None:
+    """The lag at which the block's end repeats what precedes it, or ``None`` when a change would be heard."""
+    signal = block.astype(np.float32)
+    if float(signal.dot(signal)) < _FAINT_RMS**2 * len(signal):
+        return longest
+    lag, likeness = best_lag(signal, _TEMPLATE, SHORTEST, longest)
+    return lag if likeness >= _ALIKE else None
+
+
+def shorten(block: Samples, longest: int) -> Samples | None:
+    """``block`` without one period of at most ``longest`` samples near its end; ``None`` when it would be heard."""
+    longest = min(longest, LONGEST)
+    if longest < SHORTEST or len(block) < NEEDED:
+        return None
+    period = _period(block, longest)
+    if period is None:
+        return None
+    cut = len(block) - max(_TEMPLATE, period)
+    # From cut - period on, fade into what comes one period later.
+    before, after = block[cut - period : cut], block[cut : cut + period]
+    return np.concatenate([block[: cut - period], _fade(before, after), block[cut + period :]])
+
+
+def lengthen(block: Samples, longest: int) -> Samples | None:
+    """``block`` with one period of at most ``longest`` samples repeated near its end; ``None`` when it would be heard."""
+    longest = min(longest, LONGEST)
+    if longest < SHORTEST or len(block) < NEEDED:
+        return None
+    period = _period(block, longest)
+    if period is None:
+        return None
+    cut = len(block) - max(_TEMPLATE, period)
+    before, after = block[cut - period : cut], block[cut : cut + period]
+    return np.concatenate([block[:cut], _fade(after, before), block[cut:]])
+
+
+def _fade(old: Samples, new: Samples) -> Samples:
+    weight = (np.arange(len(old), dtype=np.float32) + 1) / (len(old) + 1)
+    return np.rint(old + (new.astype(np.float32) - old) * weight).astype(np.int16)

@@ -1,0 +1,52 @@
+"""Read a WAV file as 8 kHz mono 16-bit sound: the microphone of ``wav:FILE``, ring files, announcements."""
+
+from __future__ import annotations
+
+import wave
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio.stream.resample import convert
+from sipcore.errors import ParseError
+
+Samples = NDArray[np.int16]
+
+MAXIMUM_SECONDS = 3600
+_RATES = range(4000, 192_001)
+
+
+def read_wav(file: IO[bytes], rate: int = 8000) -> Samples:
+    """The whole file at ``rate`` Hz: 8, 16, 24 or 32 bit PCM, any channels (averaged), any usual rate.
+
+    ParseError, with a sentence for the user, for anything else and for more than an hour.
+    """
+    try:
+        with wave.open(file) as reader:
+            channels, width, in_rate, count = reader.getparams()[:4]
+            if in_rate not in _RATES or not 1 <= channels <= 32 or width not in (1, 2, 3, 4):
+                raise ParseError(f"WAV format is not supported: {channels} channels, {width * 8} bit, {in_rate} Hz")
+            if count > in_rate * MAXIMUM_SECONDS:
+                raise ParseError("WAV file is longer than an hour")
+            data = reader.readframes(count)
+    except (wave.Error, EOFError) as error:
+        raise ParseError(f"not a WAV file this program can play: {error or 'it is cut off'}") from error
+    data = data[: len(data) // (channels * width) * (channels * width)]
+    mono = _linear(data, width).reshape(-1, channels).mean(axis=1)
+    return convert(np.clip(np.rint(mono), -32768, 32767).astype(np.int16), in_rate, rate)
+
+
+def _linear(data: bytes, width: int) -> NDArray[np.float32]:
+    """Samples at 16-bit scale."""
+    match width:
+        case 1:  # 8-bit WAV is unsigned
+            return (np.frombuffer(data, dtype=np.uint8).astype(np.float32) - 128.0) * 256.0
+        case 2:
+            return np.frombuffer(data, dtype="<i2").astype(np.float32)
+        case 3:
+            octets = np.frombuffer(data, dtype=np.uint8).reshape(-1, 3).astype(np.int32)
+            whole = (octets[:, 0] << 8) | (octets[:, 1] << 16) | (octets[:, 2] << 24)
+            return (whole / 65536.0).astype(np.float32)
+        case _:
+            return (np.frombuffer(data, dtype="<i4") / 65536.0).astype(np.float32)

@@ -1,0 +1,78 @@
+"""One engine per profile and per account: locks in the state directory, held for the engine's life.
+
+The kernel drops a lock when its process dies, however it dies, so a file left behind never blocks anybody.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import socket
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9@._-]")
+
+
+class AlreadyRunning(Exception):
+    """Another engine holds the lock; the message is one sentence that names it."""
+
+    def __init__(self, sentence: str, *, pid: int | None = None) -> None:
+        super().__init__(sentence)
+        self.pid = pid
+
+
+class EngineLock:
+    """A held lock; :meth:`release` gives it back early."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Give the lock back. The file stays: removing it would let two engines lock two files of one name."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def lock_profile(directory: Path, profile: str) -> EngineLock:
+    """Take the profile; raises AlreadyRunning, or OSError where the file system cannot lock."""
+    return _lock(directory / f"profile-{profile}.lock", f"profile {profile}")
+
+
+def lock_account(directory: Path, account: str) -> EngineLock:
+    """Take the account, whatever profile it is written in; raises as :func:`lock_profile`."""
+    return _lock(directory / f"account-{_UNSAFE.sub('_', account)[:150]}.lock", f"account {account}")
+
+
+def _lock(file: Path, what: str) -> EngineLock:
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = _holder(descriptor)
+        os.close(descriptor)
+        pid, host = holder.get("pid"), holder.get("host")
+        who = f"pid {pid} on {host}" if isinstance(pid, int) else "another process"
+        raise AlreadyRunning(
+            f"An engine for {what} is already running ({who}); use offhook ctl, or end it with offhook ctl shutdown.",
+            pid=pid if isinstance(pid, int) else None,
+        ) from None
+    except OSError:
+        os.close(descriptor)
+        raise
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
+    return EngineLock(descriptor)
+
+
+def _holder(descriptor: int) -> dict[str, Any]:
+    try:
+        data = json.loads(os.pread(descriptor, 4096, 0))
+    except ValueError:  # between another engine's lock and its writing
+        return {}
+    return data if isinstance(data, dict) else {}

@@ -1,0 +1,139 @@
+"""The engine's log: one rotating file, readable by its owner alone, with secrets taken out on the way in.
+
+any logger ──▶ Redaction ──▶ file (5 x 2 MB)  ─ and, when verbose in the foreground ─▶ stderr
+descriptor 2 (C libraries) ─────▲
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_FILE_BYTES = 2 * 1024 * 1024
+KEPT_FILES = 5
+_ROOTS = ("sipcore", "audio", "phone")
+_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+_MASK = "***"
+
+# What may carry a secret even if every caller meant well: digest answers (RFC 7616 §3.4), SDES keys (RFC 4568 §4),
+# keys of DTLS and SRTP never reach a logger.
+_PATTERNS = (
+    (re.compile(r"(?i)\b(response|nextnonce|rspauth)(\s*=\s*)\"?[0-9a-f]{16,}\"?"), rf"\1\2{_MASK}"),
+    (re.compile(r"(?i)(a=crypto:\d+\s+\S+\s+inline:)[^\s|;]+"), rf"\1{_MASK}"),
+    (re.compile(r"(?i)\binline:[A-Za-z0-9+/=]{20,}"), f"inline:{_MASK}"),
+    (re.compile(r"(?i)\b(password|passwd|secret)(\s*[=:]\s*)\S+"), rf"\1\2{_MASK}"),
+    (re.compile(r"(?im)^((?:proxy-)?authorization\s*:\s*basic\s+)\S+"), rf"\1{_MASK}"),
+)
+
+
+class Redaction(logging.Filter):
+    """Replaces passwords and what is derived from them in every record, arguments and tracebacks included."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._words: set[str] = set()
+
+    def add(self, password: str) -> None:
+        """Take ``password`` out wherever it appears. Very short ones would mask ordinary text and are left to patterns."""
+        if len(password) >= 4:
+            self._words.add(password)
+
+    def clean(self, text: str) -> str:
+        """``text`` without secrets."""
+        for word in self._words:
+            text = text.replace(word, _MASK)
+        for pattern, replacement in _PATTERNS:
+            text = pattern.sub(replacement, text)
+        return text
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite the record; nothing is ever dropped."""
+        record.msg = self.clean(record.getMessage())
+        record.args = None
+        if record.exc_info and not record.exc_text:
+            record.exc_text = self.clean(logging.Formatter().formatException(record.exc_info))
+        return True
+
+
+class _GuardedFile(logging.handlers.RotatingFileHandler):
+    """A rotating file that descriptor 2 follows, once :meth:`guard` was called."""
+
+    _guarding = False
+
+    def _open(self) -> TextIO:
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        return os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace")
+
+    def guard(self) -> None:
+        """Point descriptor 2 at the file from now on."""
+        self._guarding = True
+        self._redirect()
+
+    def doRollover(self) -> None:  # noqa: N802 - the name is the standard library's
+        """Rotate, and take descriptor 2 along."""
+        super().doRollover()
+        self._redirect()
+
+    def _redirect(self) -> None:
+        if self._guarding and self.stream is not None:
+            os.dup2(self.stream.fileno(), 2)
+
+
+class Log:
+    """The running log of one engine."""
+
+    def __init__(self, file: Path, *, verbose: bool, echo: bool = False) -> None:
+        """Start logging to ``file``; ``echo`` repeats it on stderr when verbose. Raises OSError."""
+        self.redaction = Redaction()
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._handler = _GuardedFile(file, maxBytes=MAX_FILE_BYTES, backupCount=KEPT_FILES - 1, encoding="utf-8")
+        self._handlers: list[logging.Handler] = [self._handler]
+        if echo:
+            self._handlers.append(logging.StreamHandler(sys.stderr))
+        for handler in self._handlers:
+            handler.setFormatter(logging.Formatter(_FORMAT))
+            handler.addFilter(self.redaction)
+            logging.getLogger().addHandler(handler)
+        self.set_verbose(verbose)
+
+    def set_verbose(self, on: bool) -> None:
+        """Switch between everything and what matters, at run time."""
+        logging.getLogger().setLevel(logging.WARNING)  # other people's libraries
+        for name in _ROOTS:
+            logging.getLogger(name).setLevel(logging.DEBUG if on else logging.INFO)
+        for handler in self._handlers[1:]:
+            handler.setLevel(logging.DEBUG if on else logging.CRITICAL)
+
+    def guard_stderr(self) -> None:
+        """Send what C libraries write to descriptor 2 into the log, and keep ``sys.stderr`` where it was.
+
+        ALSA writes there by itself, and sounddevice points the descriptor at /dev/null while it starts.
+        """
+        try:
+            kept = os.dup(2)
+        except OSError:  # started without a stderr: nothing to keep
+            self._handler.guard()
+            return
+        os.set_inheritable(kept, False)
+        sys.stderr.flush()
+        replacement = os.fdopen(
+            kept, "w", encoding=sys.stderr.encoding or "utf-8", errors="backslashreplace", buffering=1
+        )
+        for handler in self._handlers[1:]:
+            if isinstance(handler, logging.StreamHandler):
+                handler.setStream(replacement)
+        sys.stderr = replacement
+        self._handler.guard()
+
+    def close(self) -> None:
+        """Stop logging and close the file."""
+        for handler in self._handlers:
+            logging.getLogger().removeHandler(handler)
+            handler.close()

@@ -1,0 +1,270 @@
+"""What a client asks of the engine, as JSON-RPC 2.0 requests: one dataclass per method.
+
+    client ── {"id", "method", "params"} ──▶ engine
+    client ◀── {"id", "result" | "error"} ── engine
+
+A change here that an older client would misread raises :data:`PROTOCOL`; the methods of :data:`FROZEN_METHODS` stay as
+they are for ever.
+"""
+
+from __future__ import annotations
+
+import typing
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from phone.protocol.codec import ProtocolError, field_types, from_json
+
+PROTOCOL = 1
+"""Raised when an older client would misread what the engine says."""
+
+FROZEN_METHODS = frozenset({"status", "answer", "hangup", "shutdown"})
+"""Answered for clients of every protocol version, for ever."""
+
+MAX_LINE_BYTES = 64 * 1024
+"""Longest line the engine reads."""
+
+MAX_REPLY_BYTES = 4 * 1024 * 1024
+"""Longest line a client reads: a full state, a long history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """Begin to follow the engine: answered by :class:`Attached`, then ``state`` and ``event`` notifications."""
+
+    method: ClassVar[str] = "attach"
+    protocol: int = PROTOCOL
+    pulse_server: str | None = None
+    """The client's PULSE_SERVER, so that the sound can be moved to where the person sits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Follow ``event`` notifications only."""
+
+    method: ClassVar[str] = "events"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The state as scripts read it."""
+
+    method: ClassVar[str] = "status"
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """The calls of :class:`Status` alone."""
+
+    method: ClassVar[str] = "calls"
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Health figures, and the media figures of every call."""
+
+    method: ClassVar[str] = "stats"
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The newest ``limit`` calls that are over, newest first."""
+
+    method: ClassVar[str] = "history"
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Meters:
+    """Sound levels and figures of a call, now; polled while visible."""
+
+    method: ClassVar[str] = "meters"
+    call: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Call ``target``: a number, a user part or a SIP URI. The result is ``{"call": id}``."""
+
+    method: ClassVar[str] = "dial"
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer a ringing call."""
+
+    method: ClassVar[str] = "answer"
+    call: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """End a call; a ringing incoming one is rejected with 486."""
+
+    method: ClassVar[str] = "hangup"
+    call: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Put a call on hold; answered once the far end agreed."""
+
+    method: ClassVar[str] = "hold"
+    call: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Take a call off hold; the one that was current is held."""
+
+    method: ClassVar[str] = "resume"
+    call: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """Stop sending the microphone to a call."""
+
+    method: ClassVar[str] = "mute"
+    call: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unmute:
+    """Send the microphone again."""
+
+    method: ClassVar[str] = "unmute"
+    call: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dtmf:
+    """Send ``digits`` (``0-9 * # A-D ! ,``; a comma waits one second) in a call."""
+
+    method: ClassVar[str] = "dtmf"
+    digits: str
+    call: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Send the far end of a call to ``target`` (blind)."""
+
+    method: ClassVar[str] = "transfer"
+    target: str
+    call: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Register now, whatever was waited for; answered once registered or refused."""
+
+    method: ClassVar[str] = "register"
+
+
+@dataclass(frozen=True, slots=True)
+class Unregister:
+    """Take the registration back and stay that way."""
+
+    method: ClassVar[str] = "unregister"
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """End the engine: BYE, un-REGISTER, 3 s at most."""
+
+    method: ClassVar[str] = "shutdown"
+
+
+@dataclass(frozen=True, slots=True)
+class SetPassword:
+    """Use ``password`` from now on; it stays in the engine's memory."""
+
+    method: ClassVar[str] = "set_password"
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SetVerbose:
+    """Switch the verbose log on or off."""
+
+    method: ClassVar[str] = "set_verbose"
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """The sound devices the engine sees."""
+
+    method: ClassVar[str] = "devices"
+
+
+@dataclass(frozen=True, slots=True)
+class SetDevices:
+    """Move the sound; None leaves one where it is."""
+
+    method: ClassVar[str] = "set_devices"
+    input: str | None = None
+    output: str | None = None
+    ring: str | None = None
+
+
+Command = (
+    Attach
+    | Events
+    | Status
+    | Calls
+    | Stats
+    | History
+    | Meters
+    | Dial
+    | Answer
+    | Hangup
+    | Hold
+    | Resume
+    | Mute
+    | Unmute
+    | Dtmf
+    | Transfer
+    | Register
+    | Unregister
+    | Shutdown
+    | SetPassword
+    | SetVerbose
+    | Devices
+    | SetDevices
+)
+COMMANDS: dict[str, type[Command]] = {command.method: command for command in typing.get_args(Command)}
+
+
+def command_from_json(method: str, params: Any) -> Command:
+    """The command a client sent; raises KeyError for an unknown method, ProtocolError for bad parameters."""
+    cls = COMMANDS[method]
+    if params is not None and not isinstance(params, dict):
+        raise ProtocolError("parameters must be an object")
+    unknown = sorted(set(params or {}) - set(field_types(cls)))
+    if unknown:
+        raise ProtocolError(f"{method} has no parameter {unknown[0]!r}")
+    return from_json(cls, params or {})
+
+
+class CommandRefused(Exception):
+    """A command that cannot be carried out now. ``reason`` is an id for catalogues, the message one plain sentence."""
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        self.sentence = sentence
+
+
+class ErrorCode:
+    """JSON-RPC error codes in use; the positive one is ours."""
+
+    PARSE = -32700
+    INVALID_REQUEST = -32600
+    UNKNOWN_METHOD = -32601
+    INVALID_PARAMS = -32602
+    INTERNAL = -32603
+    REFUSED = 1
+    """``error.data.reason`` says why, ``error.message`` is a sentence."""

@@ -1,0 +1,162 @@
+"""Dialogs: the peer-to-peer relation that in-dialog requests live in (RFC 3261 §12).
+
+    INVITE ──101-199 with a tag──▶ early ──2xx──▶ confirmed
+       └────────────2xx──────────────────────────────┘
+
+The route set decides what a request says, never where it goes: every request of a dialog leaves on the
+account's flow (RFC 7118 Appendix B; a WebSocket client reaches everybody through its server alone).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from sipcore.errors import ParseError
+from sipcore.message.message import Request, Response
+from sipcore.message.uri import NameAddr, Uri
+
+MAX_FORWARDS = "70"
+MAX_ROUTES = 32
+
+DialogId = tuple[str, str, str]
+"""Call-ID, local tag, remote tag (§12)."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Dialog:
+    """One dialog, from our side. ``local`` and ``remote`` are the From and To of our requests, tags included."""
+
+    call_id: str
+    local: NameAddr
+    remote: NameAddr
+    remote_target: Uri
+    route_set: tuple[NameAddr, ...] = ()
+    local_cseq: int
+    """Number of the last request sent."""
+
+    remote_cseq: int | None = None
+    """Number of the last request received, None before the first."""
+
+    confirmed: bool = False
+    remote_allow: frozenset[str] = field(default_factory=frozenset)
+    """Methods of the last Allow seen; empty where there was none."""
+
+    @classmethod
+    def as_client(cls, request: Request, response: Response) -> Dialog:
+        """The dialog that ``response`` to our ``request`` makes (§12.1.2); raises ParseError."""
+        to = response.to
+        if to.tag is None:
+            raise ParseError("a response that makes a dialog has no To tag")
+        dialog = cls(
+            call_id=request.call_id,
+            local=request.from_,
+            remote=to,
+            remote_target=_contact_of(response),
+            local_cseq=request.cseq.number,
+        )
+        dialog.confirm_as_client(response)
+        dialog.confirmed = response.is_success
+        return dialog
+
+    @classmethod
+    def as_server(cls, request: Request, local_tag: str) -> Dialog:
+        """The dialog that our response to ``request`` makes (§12.1.1); raises ParseError."""
+        dialog = cls(
+            call_id=request.call_id,
+            local=request.to.with_tag(local_tag),
+            remote=request.from_,
+            remote_target=_contact_of(request),
+            route_set=_limited(request.record_routes),
+            # §12.1.1 leaves it empty until the first request; any number below 2^31 may be that.
+            local_cseq=0,
+            remote_cseq=request.cseq.number,
+        )
+        dialog.note_allow(request)
+        return dialog
+
+    def confirm_as_client(self, response: Response) -> None:
+        """Take route set and target anew from a response.
+
+        §13.2.2.4: "the route set of the dialog [...] MUST be recomputed based on the 2xx response".
+        """
+        self.route_set = _limited(response.record_routes)[::-1]
+        self.refresh_target(response)
+        self.note_allow(response)
+
+    @property
+    def id(self) -> DialogId:
+        """What in-dialog messages are matched by."""
+        return self.call_id, self.local.tag or "", self.remote.tag or ""
+
+    def next_cseq(self) -> int:
+        """Count up and return the number for a new request."""
+        self.local_cseq += 1
+        return self.local_cseq
+
+    def request(self, method: str, *, cseq: int | None = None) -> Request:
+        """A request within the dialog (§12.2.1.1), ready but for Contact, body and Via. ``cseq`` is for ACK."""
+        uri, routes = self._routing()
+        request = Request(method, uri)
+        headers = request.headers
+        headers.add("Max-Forwards", MAX_FORWARDS)
+        for route in routes:
+            headers.add("Route", str(route))
+        headers.add("From", str(self.local))
+        headers.add("To", str(self.remote))
+        headers.add("Call-ID", self.call_id)
+        headers.add("CSeq", f"{self.next_cseq() if cseq is None else cseq} {method}")
+        return request
+
+    def accept(self, request: Request) -> bool:
+        """Check and take the CSeq of a request received; False means 500 (§12.2.2). Gaps are fine."""
+        number = request.cseq.number
+        if request.method not in ("ACK", "CANCEL"):
+            if self.remote_cseq is not None and number <= self.remote_cseq:
+                return False
+            self.remote_cseq = number
+        return True
+
+    def refresh_target(self, message: Request | Response) -> None:
+        """Take the remote target from a target refresh request or its 2xx (§12.2.1.2, §12.2.2).
+
+        Raises ParseError for a Contact that is none; without a Contact the target stays.
+        """
+        contacts = message.contacts
+        if contacts:
+            self.remote_target = _usable(contacts[0].uri)
+
+    def note_allow(self, message: Request | Response) -> None:
+        """Remember what the peer says it understands (RFC 3311 §5.1)."""
+        if "Allow" in message.headers:
+            self.remote_allow = frozenset(message.allow)
+
+    def _routing(self) -> tuple[Uri, list[NameAddr]]:
+        """Request-URI and Route values: loose, or strict where the first proxy is of RFC 2543 (§12.2.1.1)."""
+        if not self.route_set:
+            return self.remote_target, []
+        first = self.route_set[0].uri
+        if first.param("lr") is not None:
+            return self.remote_target, list(self.route_set)
+        # "the UAC MUST place the first URI from the route set into the Request-URI, stripping any parameters that
+        # are not allowed in a Request-URI", and "the remote target URI into the Route header field as the last value".
+        uri = replace(first, headers=()).without_params("method")
+        return uri, [*self.route_set[1:], NameAddr(uri=self.remote_target)]
+
+
+def _contact_of(message: Request | Response) -> Uri:
+    contacts = message.contacts
+    if len(contacts) != 1:
+        raise ParseError("a message that makes a dialog needs exactly one Contact")
+    return _usable(contacts[0].uri)
+
+
+def _usable(uri: Uri) -> Uri:
+    if uri.scheme not in ("sip", "sips"):
+        raise ParseError("the Contact is no SIP URI")
+    return replace(uri, headers=())
+
+
+def _limited(routes: list[NameAddr]) -> tuple[NameAddr, ...]:
+    if len(routes) > MAX_ROUTES:
+        raise ParseError("too many Record-Route values")
+    return tuple(routes)

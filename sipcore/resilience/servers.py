@@ -1,0 +1,68 @@
+"""Health memory of an account's servers: whom to try next (RFC 3263 §4.3, RFC 3261 §21.5.4).
+
+The list is in order of preference. A server that failed comes last until its time is over; one that
+registered us is forgiven everything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sipcore.config import ServerAddress
+from sipcore.resilience import policy
+
+
+@dataclass(slots=True)
+class _Health:
+    failures: int = 0
+    avoid_until: float = 0.0
+
+
+class ServerList:
+    """Chooses among servers by preference and recent health."""
+
+    def __init__(self, servers: tuple[ServerAddress, ...]) -> None:
+        if not servers:
+            raise ValueError("an account needs at least one server")
+        self._servers = servers
+        self._health = {server: _Health() for server in servers}
+        self._last_probed = -1
+
+    def best(self, now: float) -> ServerAddress:
+        """The most preferred server that is not to be avoided, else the one whose time is over first."""
+        for server in self._servers:
+            if self._health[server].avoid_until <= now:
+                return server
+        return min(self._servers, key=lambda server: self._health[server].avoid_until)
+
+    def other(self, server: ServerAddress, now: float) -> bool:
+        """Whether a server other than this one may be tried at once."""
+        return any(other != server and self._health[other].avoid_until <= now for other in self._servers)
+
+    def failed(self, server: ServerAddress, now: float, *, avoid_s: float = 0.0) -> None:
+        """Note a failure; ``avoid_s`` is what the server itself asked for by Retry-After."""
+        health = self._health[server]
+        health.failures += 1
+        health.avoid_until = now + max(avoid_s, policy.avoid_server_s(health.failures))
+
+    def succeeded(self, server: ServerAddress) -> None:
+        """Forget everything against a server."""
+        self._health[server] = _Health()
+
+    def reachable(self, server: ServerAddress) -> None:
+        """A probe came through: the server may be tried again, its failures still count."""
+        if server in self._health:
+            self._health[server].avoid_until = 0.0
+
+    def forgive(self) -> None:
+        """Start afresh: another network, or the user asked."""
+        for server in self._servers:
+            self._health[server].avoid_until = 0.0
+
+    def next_to_probe(self) -> ServerAddress | None:
+        """The servers in turn; None where none of them can be probed (UDP has nothing to connect)."""
+        candidates = [server for server in self._servers if server.reliable]
+        if not candidates:
+            return None
+        self._last_probed = (self._last_probed + 1) % len(candidates)
+        return candidates[self._last_probed]

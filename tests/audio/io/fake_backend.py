@@ -1,0 +1,79 @@
+"""Devices that are absent, vanish, hang or freeze at the test's word, behind the port PortAudio is behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from audio.io.backend import DeviceFailure, OpenStream
+from audio.io.ring import FrameRing
+from audio.io.settings import Role
+
+
+class FakeStream:
+    """An open stream of :class:`FakeBackend`; the test is the device behind it."""
+
+    def __init__(self, name: str, ring: FrameRing, rate: int) -> None:
+        self.name = name
+        self.ring = ring
+        self.rate = rate
+        self.finished = False
+        self.frozen = False
+        self.closed = threading.Event()
+        self.close_gate = threading.Event()
+        self.close_gate.set()
+        self._froze_at = 0.0
+
+    def age(self, now: float) -> float:
+        """Seconds since the last callback."""
+        return now - self._froze_at if self.frozen else 0.0
+
+    def freeze(self) -> None:
+        """No callback from now on, and :meth:`close` blocks until ``close_gate`` is set again: a hung sound server."""
+        self._froze_at = time.monotonic()
+        self.frozen = True
+        self.close_gate.clear()
+
+    def vanish(self) -> None:
+        """The device is pulled out."""
+        self.finished = True
+
+    def close(self) -> None:
+        """As blocking as the real one."""
+        self.close_gate.wait()
+        self.closed.set()
+
+
+class FakeBackend:
+    """Stands where PortAudio stands. ``failure`` makes every opening raise it; ``open_gate`` makes opening hang."""
+
+    def __init__(self, rate: int = 48000) -> None:
+        self.rate = rate
+        self.failure: DeviceFailure | None = None
+        self.open_gate = threading.Event()
+        self.open_gate.set()
+        self.streams: list[tuple[Role, FakeStream]] = []
+        self.refreshed = 0
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def refresh(self) -> None:
+        """Count it."""
+        self.refreshed += 1
+
+    def open(self, role: Role, name: str | None) -> OpenStream:
+        """A stream whose ring the test fills or empties."""
+        self.open_gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        stream = FakeStream(name or "fake", FrameRing(self.rate // 2), self.rate)
+        self.streams.append((role, stream))
+        return stream
+
+    def shut_down(self) -> None:
+        """Nothing to give back."""
+
+    def newest(self, role: Role) -> FakeStream:
+        """The stream opened last for ``role``."""
+        return next(stream for opened, stream in reversed(self.streams) if opened is role)

@@ -1,0 +1,178 @@
+"""The single registry of what a user can do: key bindings, palette, help and key hints all read it.
+
+    id ── keys ──▶ action method of the App ── title, help ──▶ palette and help
+
+Remapping is by id (``[keys] "call.answer" = "f2,a"``). A key that types text into the dial line works
+only while no input has the focus; function keys and Ctrl keys work everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tui.i18n import _
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One thing to do. ``title`` and ``help`` are catalogue keys; ``hint`` is the short word of the key line."""
+
+    id: str
+    keys: str
+    method: str
+    title: str
+    help: str
+    hint: str = ""
+
+
+def _mark(text: str) -> str:
+    """Marks a catalogue key at definition; translated when shown, so that the language can change."""
+    return text
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action(
+        id="app.help",
+        keys="f1,question_mark",
+        method="help",
+        title=_mark("Help"),
+        hint=_mark("Help"),
+        help=_mark("Show the keys and what they do"),
+    ),
+    Action(
+        id="call.answer",
+        keys="f2,a",
+        method="answer",
+        title=_mark("Answer"),
+        hint=_mark("Answer"),
+        help=_mark("Answer the ringing call; the call in progress is put on hold"),
+    ),
+    Action(
+        id="call.hangup",
+        keys="f3",
+        method="hang_up",
+        title=_mark("Hang up"),
+        hint=_mark("Hangup"),
+        help=_mark("End the current call, or reject the ringing one"),
+    ),
+    Action(
+        id="call.hold",
+        keys="f4,h",
+        method="hold",
+        title=_mark("Hold or resume"),
+        hint=_mark("Hold"),
+        help=_mark("Put the current call on hold, or take it back"),
+    ),
+    Action(
+        id="call.mute",
+        keys="f5,m",
+        method="mute",
+        title=_mark("Mute"),
+        hint=_mark("Mute"),
+        help=_mark("Stop or start sending your voice"),
+    ),
+    Action(
+        id="call.transfer",
+        keys="f6,t",
+        method="transfer",
+        title=_mark("Transfer"),
+        hint=_mark("Xfer"),
+        help=_mark("Hand the current call to somebody else"),
+    ),
+    Action(
+        id="call.redial",
+        keys="f9,r",
+        method="redial",
+        title=_mark("Redial"),
+        hint=_mark("Redial"),
+        help=_mark("Call the number dialled last, or the selected one of the list"),
+    ),
+    Action(
+        id="call.swap",
+        keys="x",
+        method="swap",
+        title=_mark("Swap calls"),
+        help=_mark("Hold the current call and take the other one back"),
+    ),
+    Action(
+        id="conn.retry",
+        keys="ctrl+r",
+        method="retry",
+        title=_mark("Retry now"),
+        help=_mark("Connect and register at once instead of waiting"),
+    ),
+    Action(
+        id="app.settings",
+        keys="ctrl+s,comma",
+        method="settings",
+        title=_mark("Settings"),
+        help=_mark("Account, sound devices, resilience, language and theme"),
+    ),
+    Action(
+        id="app.search", keys="slash", method="search", title=_mark("Search"), help=_mark("Search the call history")
+    ),
+    Action(
+        id="app.quit",
+        keys="f10,ctrl+q",
+        method="quit",
+        title=_mark("Quit"),
+        hint=_mark("Quit"),
+        help=_mark("Leave the console; calls and the registration stay up unless you hang up"),
+    ),
+)
+
+BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
+
+
+def keymap(overrides: Mapping[str, str]) -> dict[str, str]:
+    """Keys by action id with ``overrides`` applied.
+
+    Raises ValueError with a sentence where an id is unknown or two actions would share a key.
+    """
+    for name in overrides:
+        if name not in BY_ID:
+            raise ValueError(_("There is no action called {name}; the help screen lists them").format(name=name))
+    keys = {action.id: overrides.get(action.id, action.keys) for action in ACTIONS}
+    owner: dict[str, str] = {}
+    for name, value in keys.items():
+        for key in (part.strip() for part in value.split(",") if part.strip()):
+            if key in owner:
+                raise ValueError(
+                    _("{key} is given to both {one} and {other}").format(key=key, one=owner[key], other=name)
+                )
+            owner[key] = name
+    return keys
+
+
+def key_label(key: str) -> str:
+    """How a key is written for people: ``F2``, ``Ctrl+R``, ``?``."""
+    names = {"question_mark": "?", "slash": "/", "comma": ","}
+    parts = [names.get(part, part) for part in key.split("+")]
+    return "+".join(
+        part.upper() if part[:1] == "f" and part[1:].isdigit() else part.capitalize() if len(part) > 1 else part
+        for part in parts
+    )
+
+
+_keys: dict[str, str] = keymap({})
+
+
+def use_keys(overrides: Mapping[str, str]) -> None:
+    """Apply the user's keys for this run; raises ValueError and changes nothing where they are wrong."""
+    _keys.update(keymap(overrides))
+
+
+def keys_of(action_id: str) -> str:
+    """The first key of an action, as written for people."""
+    return key_label(_keys[action_id].split(",")[0].strip())
+
+
+def bindings() -> list[tuple[str, Action]]:
+    """Every (key, action) pair in force."""
+    return [(key.strip(), BY_ID[name]) for name, keys in _keys.items() for key in keys.split(",") if key.strip()]
+
+
+def types_text(key: str) -> bool:
+    """Whether pressing ``key`` would put a character into a field, so that it must not act while one is focused."""
+    return len(key) == 1 or key in ("question_mark", "slash", "comma")

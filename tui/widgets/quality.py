@@ -1,0 +1,58 @@
+"""The quality line of the current call: codec, MOS in figures and dots, loss, jitter, round trip."""
+
+from __future__ import annotations
+
+from phone.protocol.snapshots import CallSlice
+from tui.i18n import _
+from tui.widgets.rows import Row, Rows
+
+_GRADES = (
+    (4.2, "excellent", "ok"),
+    (4.0, "good", "ok"),
+    (3.6, "fair", "warn"),
+    (3.1, "poor", "warn"),
+    (0.0, "bad", "error"),
+)
+
+
+def grade(mos: float) -> tuple[str, str]:
+    """A word and its role for a mean opinion score."""
+    words = {
+        "excellent": _("excellent"),
+        "good": _("good"),
+        "fair": _("fair"),
+        "poor": _("poor"),
+        "bad": _("bad"),
+    }
+    word, role = next((word, role) for least, word, role in _GRADES if mos >= least)
+    return words[word], role
+
+
+def quality_row(call: CallSlice | None) -> Row:
+    """Empty without a call that has media."""
+    if call is None or call.codec is None:
+        return []
+    row: Row = [(call.codec, "strong")]
+    if call.security:
+        row += [(" " + call.security.upper(), "ok")]
+    media = call.media
+    if media is None:
+        return row
+    if media.mos is not None:
+        word, role = grade(media.mos)
+        filled = max(0, min(5, round(media.mos)))
+        row += [(_("  MOS {mos}").format(mos=f"{media.mos:.1f}") + " ", ""), ("●" * filled + "○" * (5 - filled), role)]
+        row += [(" " + word, role)]
+    row += [(_("  loss {percent} %").format(percent=f"{100 * media.loss:.1f}"), "")]
+    row += [(_("  jitter {ms} ms").format(ms=round(media.jitter_ms)), "")]
+    if media.rtt_ms is not None:
+        row += [(_("  rtt {ms} ms").format(ms=round(media.rtt_ms)), "")]
+    return row
+
+
+class QualityLine(Rows):
+    """See :func:`quality_row`."""
+
+    def update_from(self, call: CallSlice | None) -> None:
+        """Show how ``call`` sounds."""
+        self.show([quality_row(call)])
