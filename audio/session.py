@@ -1,8 +1,8 @@
 """One call in the media thread: its core, and whatever it alone speaks into and is heard by. Sans-I/O.
 
-    shared microphone ─┐                               ┌─▶ shared speaker
-                       ├─ (active call) ▶ MediaCore ▶ ─┤
-    wav: file ─────────┘                               └─▶ wav: recorder
+shared microphone ─┐                               ┌─▶ shared speaker
+                   ├─ (active call) ▶ MediaCore ▶ ─┤
+wav: file ─────────┘                               └─▶ wav: recorder
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def silence() -> Samples:
 def mix(one: Samples, other: Samples) -> Samples:
     """The sum of two frames, clipped as a converter clips."""
     total = one.astype(np.int32) + other
-    return np.clip(total, -32768, 32767).astype(np.int16)
+    mixed: Samples = np.clip(total, -32768, 32767).astype(np.int16)
+    return mixed
 
 
 class MediaSession:
@@ -65,19 +66,14 @@ class MediaSession:
     ) -> None:
         self.call = call
         self.core = core
+        self.speaker = speaker
         self._microphone = microphone
-        self._speaker = speaker
         self._negotiation = -1
 
     @property
     def configured(self) -> bool:
         """Whether an offer was answered: from then on every tick counts."""
         return self._negotiation >= 0
-
-    @property
-    def own_speaker(self) -> bool:
-        """Whether this call is heard by a file in place of the shared device."""
-        return self._speaker is not None
 
     def configure(self, parameters: MediaParameters, now: float) -> bool:
         """Apply an offer/answer round; false, and nothing done, when a later one was applied before."""
@@ -95,14 +91,14 @@ class MediaSession:
         if active and self._microphone is not None:
             microphone = self._microphone.read()
         playout = self.core.tick(now, microphone if active else None)
-        if self._speaker is not None:
+        if self.speaker is not None:
             heard = playout if active else silence()
-            self._speaker.write(heard if tone is None else mix(heard, tone))
+            self.speaker.write(heard if tone is None else mix(heard, tone))
         return playout
 
     def close(self, now: float) -> None:
         """RTCP BYE is queued in the core's transmits; the recording is finished."""
         self.core.close(now)
-        if self._speaker is not None:
-            self._speaker.close()
-            self._speaker = None
+        if self.speaker is not None:
+            self.speaker.close()
+            self.speaker = None

@@ -88,18 +88,9 @@ def load(options: Options, environ: Mapping[str, str] = os.environ) -> Configura
         audio=_audio(settings),
         verbose=verbose,
         log_file=options.log or paths.log_file(environ, profile=profile),
-        socket=find_socket(options, settings, environ),
+        socket=config_layers.find_socket(options.socket, profile, settings, environ),
         settings=settings,
     )
-
-
-def find_socket(options: Options, settings: config_layers.Settings, environ: Mapping[str, str]) -> Path:
-    """The control socket; raises PathError for a path the system cannot bind."""
-    if options.socket is not None:
-        return paths.check_socket_path(options.socket.absolute())
-    if setting := settings.get(("control", "socket")):
-        return paths.check_socket_path(expand(setting).absolute())
-    return paths.check_socket_path(paths.socket_path(environ, profile=options.profile))
 
 
 def _plain(settings: config_layers.Settings, section: str, name: str, default: Any) -> Any:

@@ -207,3 +207,12 @@ def expand(setting: Setting) -> Path:
     """The path a setting names: ``~`` is the home directory, a relative one starts at the file it was written in."""
     path = Path(os.path.expanduser(str(setting.value)))  # noqa: PTH111 - Path.expanduser raises for an unknown user
     return path if setting.directory is None else setting.directory / path
+
+
+def find_socket(explicit: Path | None, profile: str, settings: Settings, environ: Mapping[str, str]) -> Path:
+    """The control socket: the command line's, else the settings', else the profile's own. Raises PathError."""
+    if explicit is not None:
+        return paths.check_socket_path(explicit.absolute())
+    if setting := settings.get(("control", "socket")):
+        return paths.check_socket_path(expand(setting).absolute())
+    return paths.check_socket_path(paths.socket_path(environ, profile=paths.check_profile(profile)))

@@ -1,18 +1,15 @@
 """Every key a configuration may hold: its type, its bounds, and the environment variable that stands above the files.
 
-The names of ``[resilience]`` are the fields of :class:`sipcore.config.Resilience`, so that a promise and its setting
-cannot drift apart.
+The names of ``[resilience]`` are the fields of :class:`sipcore.config.Resilience`, which a test holds them to: ``ctl``
+reads the settings to find its socket and is not to load the SIP stack for that.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import math
 from dataclasses import dataclass
 from typing import Any
-
-from sipcore.config import PRESETS, Resilience
 
 MEDIA_CHOICES = ("auto", "rtp", "sdes", "webrtc")
 TONE_COUNTRIES = ("us", "uk", "eu", "au", "fr", "jp")
@@ -77,27 +74,48 @@ def _texts(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(item, str) and item for item in value)
 
 
-_MAY_BE_ZERO = frozenset(
-    {"register_delay", "ping_interval", "background_retry", "auth_retry", "fleet_spread", "probe_interval"}
-)
-"""Zero turns these off, or means at once; of the others it would make a busy loop."""
+def _count(name: str) -> Key:
+    return Key(kind=Kind.INTEGER, environment="OFFHOOK_" + name.upper(), minimum=1, maximum=1000)
 
 
-def _resilience() -> dict[str, Key]:
-    keys = {
-        "preset": Key(kind=Kind.TEXT, environment="OFFHOOK_PRESET", choices=PRESETS),
-        "register_expires": Key(kind=Kind.INTEGER, environment="OFFHOOK_REGISTER_EXPIRES", minimum=30, maximum=86400),
-    }
-    for item in dataclasses.fields(Resilience):
-        variable = "OFFHOOK_" + item.name.upper()
-        if isinstance(item.default, int):
-            keys[item.name] = Key(kind=Kind.INTEGER, environment=variable, minimum=1, maximum=1000)
-        elif item.name in _MAY_BE_ZERO:
-            keys[item.name] = Key(kind=Kind.NUMBER, environment=variable, minimum=0, maximum=86400)
-        else:
-            keys[item.name] = Key(kind=Kind.NUMBER, environment=variable, above=0, maximum=86400)
-    return keys
+def _seconds(name: str, *, may_be_zero: bool = False) -> Key:
+    """A time. Zero turns some of them off, or means at once; of the others it would make a busy loop."""
+    minimum, above = (0.0, None) if may_be_zero else (None, 0.0)
+    variable = "OFFHOOK_" + name.upper()
+    return Key(kind=Kind.NUMBER, environment=variable, minimum=minimum, above=above, maximum=86400)
 
+
+_RESILIENCE: dict[str, Key] = {
+    "preset": Key(kind=Kind.TEXT, environment="OFFHOOK_PRESET", choices=("stable", "unstable", "mobile")),
+    "register_expires": Key(kind=Kind.INTEGER, environment="OFFHOOK_REGISTER_EXPIRES", minimum=30, maximum=86400),
+    **{name: _count(name) for name in ("register_attempts", "max_reconnection_attempts")},
+    **{
+        name: _seconds(name)
+        for name in (
+            "register_timeout",
+            "register_timeout_max",
+            "connection_timeout",
+            "reconnection_delay",
+            "reconnection_timeout",
+            "keep_alive_interval",
+            "keep_alive_timeout",
+            "ping_timeout",
+            "auth_retry_max",
+            "media_timeout",
+        )
+    },
+    **{
+        name: _seconds(name, may_be_zero=True)
+        for name in (
+            "register_delay",
+            "ping_interval",
+            "background_retry",
+            "auth_retry",
+            "fleet_spread",
+            "probe_interval",
+        )
+    },
+}
 
 SCHEMA: dict[str, dict[str, Key]] = {
     "account": {
@@ -111,7 +129,7 @@ SCHEMA: dict[str, dict[str, Key]] = {
         "tls_ca": Key(kind=Kind.TEXT, environment="OFFHOOK_TLS_CA"),
         "password_command": Key(kind=Kind.ARGV, environment="OFFHOOK_PASSWORD_COMMAND"),
     },
-    "resilience": _resilience(),
+    "resilience": _RESILIENCE,
     "audio": {
         "input": Key(kind=Kind.TEXT, environment="OFFHOOK_AUDIO_INPUT"),
         "output": Key(kind=Kind.TEXT, environment="OFFHOOK_AUDIO_OUTPUT"),

@@ -11,9 +11,10 @@ import logging.handlers
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from io import TextIOWrapper
     from pathlib import Path
 
 MAX_FILE_BYTES = 2 * 1024 * 1024
@@ -41,7 +42,7 @@ class Redaction(logging.Filter):
         self._words: set[str] = set()
 
     def add(self, password: str) -> None:
-        """Take ``password`` out wherever it appears. Very short ones would mask ordinary text and are left to patterns."""
+        """Take ``password`` out wherever it appears; one of under four characters would mask ordinary text."""
         if len(password) >= 4:
             self._words.add(password)
 
@@ -62,28 +63,12 @@ class Redaction(logging.Filter):
         return True
 
 
-class _GuardedFile(logging.handlers.RotatingFileHandler):
-    """A rotating file that descriptor 2 follows, once :meth:`guard` was called."""
+class _PrivateFile(logging.handlers.RotatingFileHandler):
+    """A rotating file that only its owner may read."""
 
-    _guarding = False
-
-    def _open(self) -> TextIO:
+    def _open(self) -> TextIOWrapper:
         descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         return os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace")
-
-    def guard(self) -> None:
-        """Point descriptor 2 at the file from now on."""
-        self._guarding = True
-        self._redirect()
-
-    def doRollover(self) -> None:  # noqa: N802 - the name is the standard library's
-        """Rotate, and take descriptor 2 along."""
-        super().doRollover()
-        self._redirect()
-
-    def _redirect(self) -> None:
-        if self._guarding and self.stream is not None:
-            os.dup2(self.stream.fileno(), 2)
 
 
 class Log:
@@ -93,7 +78,7 @@ class Log:
         """Start logging to ``file``; ``echo`` repeats it on stderr when verbose. Raises OSError."""
         self.redaction = Redaction()
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._handler = _GuardedFile(file, maxBytes=MAX_FILE_BYTES, backupCount=KEPT_FILES - 1, encoding="utf-8")
+        self._handler = _PrivateFile(file, maxBytes=MAX_FILE_BYTES, backupCount=KEPT_FILES - 1, encoding="utf-8")
         self._handlers: list[logging.Handler] = [self._handler]
         if echo:
             self._handlers.append(logging.StreamHandler(sys.stderr))
@@ -110,27 +95,6 @@ class Log:
             logging.getLogger(name).setLevel(logging.DEBUG if on else logging.INFO)
         for handler in self._handlers[1:]:
             handler.setLevel(logging.DEBUG if on else logging.CRITICAL)
-
-    def guard_stderr(self) -> None:
-        """Send what C libraries write to descriptor 2 into the log, and keep ``sys.stderr`` where it was.
-
-        ALSA writes there by itself, and sounddevice points the descriptor at /dev/null while it starts.
-        """
-        try:
-            kept = os.dup(2)
-        except OSError:  # started without a stderr: nothing to keep
-            self._handler.guard()
-            return
-        os.set_inheritable(kept, False)
-        sys.stderr.flush()
-        replacement = os.fdopen(
-            kept, "w", encoding=sys.stderr.encoding or "utf-8", errors="backslashreplace", buffering=1
-        )
-        for handler in self._handlers[1:]:
-            if isinstance(handler, logging.StreamHandler):
-                handler.setStream(replacement)
-        sys.stderr = replacement
-        self._handler.guard()
 
     def close(self) -> None:
         """Stop logging and close the file."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.lab.fixtures import save_evidence
+from tests.lab.evidence import save_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Generator

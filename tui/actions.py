@@ -1,6 +1,6 @@
 """The single registry of what a user can do: key bindings, palette, help and key hints all read it.
 
-    id ── keys ──▶ action method of the App ── title, help ──▶ palette and help
+    id ── keys ──▶ verb of the App ── title, help ──▶ palette, help and key line
 
 Remapping is by id (``[keys] "call.answer" = "f2,a"``). A key that types text into the dial line works
 only while no input has the focus; function keys and Ctrl keys work everywhere.
@@ -8,10 +8,13 @@ only while no input has the focus; function keys and Ctrl keys work everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tui.i18n import _
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +23,6 @@ class Action:
 
     id: str
     keys: str
-    method: str
     title: str
     help: str
     hint: str = ""
@@ -35,7 +37,6 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         id="app.help",
         keys="f1,question_mark",
-        method="help",
         title=_mark("Help"),
         hint=_mark("Help"),
         help=_mark("Show the keys and what they do"),
@@ -43,7 +44,6 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         id="call.answer",
         keys="f2,a",
-        method="answer",
         title=_mark("Answer"),
         hint=_mark("Answer"),
         help=_mark("Answer the ringing call; the call in progress is put on hold"),
@@ -51,7 +51,6 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         id="call.hangup",
         keys="f3",
-        method="hang_up",
         title=_mark("Hang up"),
         hint=_mark("Hangup"),
         help=_mark("End the current call, or reject the ringing one"),
@@ -59,7 +58,6 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         id="call.hold",
         keys="f4,h",
-        method="hold",
         title=_mark("Hold or resume"),
         hint=_mark("Hold"),
         help=_mark("Put the current call on hold, or take it back"),
@@ -67,7 +65,6 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         id="call.mute",
         keys="f5,m",
-        method="mute",
         title=_mark("Mute"),
         hint=_mark("Mute"),
         help=_mark("Stop or start sending your voice"),
@@ -75,7 +72,6 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         id="call.transfer",
         keys="f6,t",
-        method="transfer",
         title=_mark("Transfer"),
         hint=_mark("Xfer"),
         help=_mark("Hand the current call to somebody else"),
@@ -83,7 +79,6 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         id="call.redial",
         keys="f9,r",
-        method="redial",
         title=_mark("Redial"),
         hint=_mark("Redial"),
         help=_mark("Call the number dialled last, or the selected one of the list"),
@@ -91,31 +86,25 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         id="call.swap",
         keys="x",
-        method="swap",
         title=_mark("Swap calls"),
         help=_mark("Hold the current call and take the other one back"),
     ),
     Action(
         id="conn.retry",
         keys="ctrl+r",
-        method="retry",
         title=_mark("Retry now"),
         help=_mark("Connect and register at once instead of waiting"),
     ),
     Action(
         id="app.settings",
         keys="ctrl+s,comma",
-        method="settings",
         title=_mark("Settings"),
         help=_mark("Account, sound devices, resilience, language and theme"),
     ),
-    Action(
-        id="app.search", keys="slash", method="search", title=_mark("Search"), help=_mark("Search the call history")
-    ),
+    Action(id="app.search", keys="slash", title=_mark("Search"), help=_mark("Search the call history")),
     Action(
         id="app.quit",
         keys="f10,ctrl+q",
-        method="quit",
         title=_mark("Quit"),
         hint=_mark("Quit"),
         help=_mark("Leave the console; calls and the registration stay up unless you hang up"),

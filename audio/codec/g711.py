@@ -1,10 +1,10 @@
-"""G.711 µ-law and A-law by look-up table, derived from the decision values of ITU-T Recommendation G.711 (tables 1a to 2b).
+"""G.711 µ-law and A-law by table, derived from the decision values of ITU-T Recommendation G.711 (tables 1a to 2b).
 
     int16 ──▶ 65,536-entry table ──▶ octet          octet ──▶ 256-entry table ──▶ int16
 
-A 16-bit sample is the recommendation's 14-bit (µ-law) or 13-bit (A-law) value with two or three more fraction bits. A value exactly on a
-decision value belongs to the upper interval when positive; the negative half mirrors the positive one about -1/2, as in the ITU's reference
-software (G.191): -1 has the magnitude of 0.
+A 16-bit sample is the recommendation's 14-bit (µ-law) or 13-bit (A-law) value with two or three more fraction bits. A
+value exactly on a decision value belongs to the upper interval when positive; the negative half mirrors the positive
+one about -1/2, as in the ITU's reference software (G.191): -1 has the magnitude of 0.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 Samples = NDArray[np.int16]
 
 
-def _levels(decision_values: list[int], output_values: list[int], scale: int) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+def _levels(
+    decision_values: list[int], output_values: list[int], scale: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
     """The interval number 0..127 for each magnitude 0..32767, and each interval's magnitude, both at 16-bit scale.
 
     ``decision_values`` are the lower ends of intervals 1 to 127.
@@ -41,7 +43,8 @@ def _signed_tables(
 
 
 def _mu_law_tables() -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
-    # Table 2a: 14-bit decision values 0, 1, 3 .. 31 in steps of 2, then seven segments of 16 steps doubling from 4 to 256.
+    # Table 2a: 14-bit decision values 0, 1, 3 .. 31 in steps of 2, then seven segments of 16 steps doubling from 4 to
+    # 256.
     # Output values lie in the middle: 0, 2 .. 30, 33, 37 .. 8031.
     decisions = [1, *range(3, 32, 2)]
     for segment in range(1, 8):
@@ -56,7 +59,8 @@ def _mu_law_tables() -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
 
 
 def _a_law_tables() -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
-    # Table 1a: 13-bit decision values 0, 2 .. 64 in steps of 2 (two segments), then six segments of 16 steps doubling from 4 to 128.
+    # Table 1a: 13-bit decision values 0, 2 .. 64 in steps of 2 (two segments), then six segments of 16 steps doubling
+    # from 4 to 128.
     # Output values lie in the middle: 1, 3 .. 4032.
     decisions = list(range(2, 65, 2))
     for segment in range(1, 7):

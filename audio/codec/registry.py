@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from audio.codec import g711
-from audio.codec.g711 import Samples
-from sipcore.media import Codec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from audio.codec.g711 import Samples
+    from sipcore.media import Codec
 
 
 class AudioCodec(Protocol):
@@ -55,4 +58,3 @@ def supports(codec: Codec) -> bool:
 def create(codec: Codec) -> AudioCodec:
     """A coder for one stream. KeyError unless :func:`supports`."""
     return _FACTORIES[codec.encoding.lower(), codec.clock_rate]()
-

@@ -1,23 +1,29 @@
 """RTCP of one call: reports both ways, round trip, BYE (RFC 3550 §6; muxed or on its own port, RFC 5761).
 
-    timeout ▶ SR or RR + SDES(CNAME) ▶ compound          compound ▶ blocks about us ▶ RTT, loss, jitter at the far end
+timeout ▶ SR or RR + SDES(CNAME) ▶ compound          compound ▶ blocks about us ▶ RTT, loss, jitter at the far end
 """
 
 from __future__ import annotations
 
-from audio.core.inbound import Inbound
-from audio.core.outbound import Outbound
+from typing import TYPE_CHECKING
+
 from audio.rtp import ntp
-from audio.rtp.rtcp import Goodbye, Report, ReportBlock, RtcpPacket, SourceDescription, serialise_compound
 from audio.rtp.reception import round_trip_s
+from audio.rtp.rtcp import Goodbye, Report, ReportBlock, RtcpPacket, SourceDescription, serialise_compound
 from audio.rtp.schedule import RtcpSchedule
-from sipcore.ids import IdSource
+
+if TYPE_CHECKING:
+    from audio.core.inbound import Inbound
+    from audio.core.outbound import Outbound
+    from sipcore.ids import IdSource
 
 
 class RtcpSession:
     """Builds our compounds and learns from theirs. Knows no addresses."""
 
-    def __init__(self, ids: IdSource, outbound: Outbound, inbound: Inbound, *, cname: str, wall_offset_s: float) -> None:
+    def __init__(
+        self, ids: IdSource, outbound: Outbound, inbound: Inbound, *, cname: str, wall_offset_s: float
+    ) -> None:
         self._ids = ids
         self._outbound = outbound
         self._inbound = inbound
@@ -88,7 +94,8 @@ class RtcpSession:
     def _report(self, now: float) -> tuple[RtcpPacket, ...]:
         sender = self._outbound.sender
         reception = self._inbound.reception
-        # §6.4: SR "if a site has sent any data packets during the interval since issuing the last report or the previous one".
+        # §6.4: SR "if a site has sent any data packets during the interval since issuing the last report or the
+        # previous one".
         sent_lately = sender.packet_count > self._counts[0]
         self._counts = (self._counts[1], sender.packet_count)
         info = None
@@ -97,4 +104,6 @@ class RtcpSession:
         heard_lately = self._inbound.packets > self._received_at_report
         self._received_at_report = self._inbound.packets
         blocks = (reception.report_block(now),) if reception and heard_lately else ()
-        return Report(ssrc=sender.ssrc, sender=info, blocks=blocks), SourceDescription(chunks=((sender.ssrc, self._cname),))
+        return Report(ssrc=sender.ssrc, sender=info, blocks=blocks), SourceDescription(
+            chunks=((sender.ssrc, self._cname),)
+        )

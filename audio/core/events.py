@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from audio.core.ports import Address
+if TYPE_CHECKING:
+    from audio.core.ports import Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,25 @@ class RemoteByeReceived:
     ssrc: int
 
 
+@dataclass(frozen=True, slots=True)
+class MediaSecured:
+    """Keys of both directions are in place: media is encrypted from now on. Again after new keys were agreed."""
+
+    keying: str
+    """``dtls`` or ``sdes``."""
+
+    suite: str
+    """As RFC 4568 and RFC 7714 name it, such as ``AES_CM_128_HMAC_SHA1_80``."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSecurityFailed:
+    """The media cannot be encrypted as agreed; nothing is sent or heard, and the call is to be ended."""
+
+    sentence: str
+    """Why, for the user."""
+
+
 MediaEvent = (
     FirstPacketReceived
     | DtmfReceived
@@ -77,4 +98,6 @@ MediaEvent = (
     | RemoteSsrcChanged
     | RemoteAddressChanged
     | RemoteByeReceived
+    | MediaSecured
+    | MediaSecurityFailed
 )

@@ -1,15 +1,16 @@
 """The way in: packets of the admitted source to 20 ms of sound and digits.
 
-    RTP ▶ count ▶ telephone-event ▶ digits
-                ▶ comfort noise, audio ▶ jitter buffer ▶ playout ▶ meter ▶ sound
+RTP ▶ count ▶ telephone-event ▶ digits
+            ▶ comfort noise, audio ▶ jitter buffer ▶ playout ▶ meter ▶ sound
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from audio.codec import registry
-from audio.codec.registry import AudioCodec
 from audio.core.ports import FRAME_SAMPLES, SAMPLE_RATE, Samples
 from audio.rtp.packet import RtpPacket
 from audio.rtp.reception import ReceiverStatistics
@@ -18,6 +19,9 @@ from audio.stream.jitter import JitterBuffer, JitterConfig
 from audio.stream.level import LevelMeter
 from audio.stream.playout import Playout
 from sipcore.media import COMFORT_NOISE, PCMA, PCMU, MediaParameters
+
+if TYPE_CHECKING:
+    from audio.codec.registry import AudioCodec
 
 # RFC 3551 fixes these numbers: a peer that uses one of them without having said so is still understood.
 _STATIC = {codec.payload_type: registry.create(codec) for codec in (PCMU, PCMA)}
@@ -55,7 +59,9 @@ class Inbound:
         return self._lost_before + (max(self.reception.lost, 0) if self.reception else 0)
 
     def configure(self, parameters: MediaParameters) -> None:
-        """Take a negotiation's result. Formats of the round before are still understood: its packets may be under way."""
+        """Take a negotiation's result. Formats of the round before are still understood: its packets may be under
+        way.
+        """
         for codec in parameters.receive_codecs:
             if registry.supports(codec):
                 self._codecs[codec.payload_type] = registry.create(codec)
@@ -78,9 +84,11 @@ class Inbound:
 
     def receive(self, packet: RtpPacket, now: float) -> list[ReceivedDigit]:
         """Take a packet of the admitted source that arrived at ``now``; digits it ended."""
-        assert self.reception is not None
-        on_probation = not self.reception.valid
-        counted = self.reception.update(packet.sequence, packet.timestamp, now)
+        reception = self.reception
+        if reception is None:
+            return []
+        on_probation = not reception.valid
+        counted = reception.update(packet.sequence, packet.timestamp, now)
         self.packets += 1
         self.octets += len(packet.payload)
         if not (counted or on_probation):
@@ -103,12 +111,14 @@ class Inbound:
 
     def read(self, now: float) -> Samples:
         """The next 20 ms to play."""
-        if not self._receives:
-            sound = np.zeros(FRAME_SAMPLES, dtype=np.int16)
-        else:
-            sound = self.playout.read(now, FRAME_SAMPLES)
+        sound = self.playout.read(now, FRAME_SAMPLES) if self._receives else self.silence()
         self.meter.add(sound)
         return sound
+
+    @staticmethod
+    def silence() -> Samples:
+        """20 ms of nothing."""
+        return np.zeros(FRAME_SAMPLES, dtype=np.int16)
 
     def _put_sound(self, packet: RtpPacket, now: float) -> None:
         if packet.payload_type == self._noise_payload_type:

@@ -1,23 +1,27 @@
 """The way out: microphone, mute, DTMF and coding into RTP packets, 20 ms at a time.
 
-    microphone ▶ meter ▶ mute ▶ [packets of ptime] ▶ encode ▶ RTP
-                          DTMF in its place ────────────────▲
+microphone ▶ meter ▶ mute ▶ [packets of ptime] ▶ encode ▶ RTP
+                      DTMF in its place ────────────────▲
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from audio.codec import registry
-from audio.codec.registry import AudioCodec
 from audio.core.ports import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE, Samples
-from audio.rtp.packet import RtpPacket
 from audio.rtp.sending import SenderState
 from audio.rtp.telephone_event import DtmfSender, Suppression
 from audio.stream import noise
 from audio.stream.level import LevelMeter
-from sipcore.ids import IdSource
-from sipcore.media import MediaParameters
+
+if TYPE_CHECKING:
+    from audio.codec.registry import AudioCodec
+    from audio.rtp.packet import RtpPacket
+    from sipcore.ids import IdSource
+    from sipcore.media import MediaParameters
 
 _FRAME_S = FRAME_MS / 1000
 _LOST_TIME_S = 0.5
@@ -74,17 +78,18 @@ class Outbound:
         """The packets of this 20 ms, and a digit that has just been sent."""
         self._keep_time(now)
         sound = self._listen(microphone)
-        if self._codec is None or not self._sends:
+        codec = self._codec
+        if codec is None or not self._sends:
             self.sender.advance(FRAME_SAMPLES)
             return [], None
         if self._dtmf_payload_type is None or not self.dtmf.active:
-            return self._audio(sound), None
+            return self._audio(codec, sound), None
         suppression, event, digit = self.dtmf.tick(self.sender, self._dtmf_payload_type, FRAME_SAMPLES)
         match suppression:
             case Suppression.NONE:
-                return self._audio(sound), digit
+                return self._audio(codec, sound), digit
             case Suppression.SILENCE:
-                return self._audio(np.zeros(FRAME_SAMPLES, dtype=np.int16)), digit
+                return self._audio(codec, np.zeros(FRAME_SAMPLES, dtype=np.int16)), digit
             case Suppression.SKIP:
                 self._flush_pending()
                 self.sender.advance(FRAME_SAMPLES)
@@ -118,18 +123,17 @@ class Outbound:
         self._was_muted = self.muted
         return (microphone * ramp + faint * (1.0 - ramp)).astype(np.int16)
 
-    def _audio(self, sound: Samples) -> list[RtpPacket]:
-        assert self._codec is not None
+    def _audio(self, codec: AudioCodec, sound: Samples) -> list[RtpPacket]:
         size = self._packet_samples
         if size == FRAME_SAMPLES and not len(self._pending):
-            packet = self.sender.audio(self._payload_type, self._codec.encode(sound))
+            packet = self.sender.audio(self._payload_type, codec.encode(sound))
             self.sender.advance(FRAME_SAMPLES)
             return [packet]
         before = len(self._pending)
         pending = np.concatenate([self._pending, sound])
         packets = []
         for start in range(0, len(pending) - size + 1, size):
-            payload = self._codec.encode(pending[start : start + size])
+            payload = codec.encode(pending[start : start + size])
             packets.append(self.sender.audio(self._payload_type, payload, offset=start - before))
         self._pending = pending[len(packets) * size :]
         self.sender.advance(FRAME_SAMPLES)

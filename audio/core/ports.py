@@ -47,12 +47,18 @@ class SecureTransport(Protocol):
     """SRTP and SRTCP, whatever agreed on their keys (RFC 3711).
 
     ``unprotect_*`` raise :class:`sipcore.errors.ParseError` for a packet that fails authentication or replays.
-    While :attr:`ready` is false nothing is sent, and everything received is dropped and counted.
+    While :attr:`ready` is false nothing is sent, and everything received is dropped and counted; RTCP waits for
+    :attr:`rtcp_ready` too, since without rtcp-mux its keys are agreed on apart (RFC 5764 §3).
     """
 
     @property
     def ready(self) -> bool:
         """Whether keys for both directions are in place."""
+        ...
+
+    @property
+    def rtcp_ready(self) -> bool:
+        """The same for RTCP."""
         ...
 
     def protect_rtp(self, packet: bytes) -> bytes:

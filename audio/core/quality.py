@@ -29,10 +29,14 @@ class QualityWindow:
     def __init__(self) -> None:
         self._readings: deque[tuple[float, Counters]] = deque([(float("-inf"), Counters())], maxlen=WINDOW_S + 1)
 
+    @property
+    def due(self) -> float:
+        """When the next reading is wanted."""
+        return self._readings[-1][0] + 1.0
+
     def add(self, now: float, counters: Counters) -> None:
-        """Offer a reading; kept once a second."""
-        if now - self._readings[-1][0] >= 1.0:
-            self._readings.append((now, counters))
+        """Keep a reading."""
+        self._readings.append((now, counters))
 
     def loss(self, now: Counters) -> float:
         """Fraction of packets that never came."""

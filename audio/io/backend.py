@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
-from typing import Protocol
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Protocol, TypeVar
 
 from audio.io.ring import FrameRing
 from audio.io.settings import Role
+
+T = TypeVar("T")
 
 
 class FailureKind(enum.Enum):
@@ -71,6 +78,10 @@ class DeviceBackend(Protocol):
         """Look again at what is plugged in, if no stream is open. Raises :class:`DeviceFailure`."""
         ...
 
+    def check(self, role: Role, name: str | None) -> None:
+        """Raise what :meth:`open` would, as far as that can be told without opening anything."""
+        ...
+
     def open(self, role: Role, name: str | None) -> OpenStream:
         """Start a stream on the device whose name is or contains ``name``, or on the default. Raises :class:`DeviceFailure`."""
         ...
@@ -78,3 +89,60 @@ class DeviceBackend(Protocol):
     def shut_down(self) -> None:
         """Give the library back."""
         ...
+
+
+class BackendThread:
+    """Runs a backend's calls one after the other on a daemon thread, for a loop that never waits longer than it wants to.
+
+    PortAudio allows no two calls at once, and any of them may hang for as long as a sound server does. Jobs queued behind a
+    hung one are dropped when their waiter gives up.
+    """
+
+    def __init__(self, backend: DeviceBackend) -> None:
+        self.backend = backend
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="sound-devices", daemon=True)
+        self._thread.start()
+
+    async def run(
+        self, action: Callable[[], T], deadline_s: float, *, unwanted: Callable[[T], None] | None = None
+    ) -> T:
+        """The result of ``action``, or :class:`TimeoutError`. A result that comes after that is given to ``unwanted``,
+        again on the thread.
+        """
+        future = self.submit(action)
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), deadline_s)
+        except (TimeoutError, asyncio.CancelledError):
+            if unwanted is not None:
+                future.add_done_callback(lambda done: self._reclaim(done, unwanted))
+            raise
+
+    def submit(self, action: Callable[[], T]) -> Future[T]:
+        """Queue ``action``; nobody need wait for it."""
+        future: Future[T] = Future()
+
+        def job() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = action()
+            except BaseException as error:  # noqa: BLE001 - handed over to whoever waits
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        self._jobs.put(job)
+        return future
+
+    def end(self) -> None:
+        """No more jobs after those queued."""
+        self._jobs.put(None)
+
+    def _reclaim(self, done: Future[T], unwanted: Callable[[T], None]) -> None:
+        if not done.cancelled() and done.exception() is None:
+            self.submit(lambda: unwanted(done.result()))
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()

@@ -19,7 +19,15 @@ class AddSession:
 
     session: MediaSession
     sockets: MediaSockets
-    recording: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The call is heard by a file in place of the shared speaker."""
+
+    call: str
+    speaker: Speaker
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,7 @@ class Stop:
 
 Command = (
     AddSession
+    | Record
     | ReplaceSockets
     | Configure
     | Activate
@@ -109,4 +118,3 @@ Command = (
     | PlayTone
     | Stop
 )
-

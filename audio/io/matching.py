@@ -5,9 +5,10 @@
                         ▲
               ReserveControl: how much lies in the ring at each tick
 
-The thread never waits for the device. What lies in the ring at the tick is the reserve: too little and sound breaks up,
-too much and it comes late. A slow drift is met by resampling a few hundred ppm faster or slower, a pile (a source that was
-idle hands over all it had stored) is thrown away at once, and each break-up asks for a little more reserve.
+The thread never waits for the device. What lies in the ring at the tick is the reserve: too little and sound breaks up, too
+much and it comes late. A drift of clocks is met by resampling a little faster or slower, but only outside a dead zone, so
+that without drift nothing is bent; a pile (a source that was idle hands over all it had stored) is thrown away; and each
+break-up asks for a little more reserve.
 """
 
 from __future__ import annotations
@@ -20,15 +21,19 @@ from audio.core import FRAME_SAMPLES, SAMPLE_RATE, Samples
 from audio.io.ring import FrameRing
 from audio.stream.resample import Resampler
 
-_TICKS_PER_SECOND = 50
 _WINDOW_TICKS = 50
-_FIRST_MARGIN_MS = 5.0
-_MARGIN_STEP_MS = 2.5
+_FIRST_WINDOW_TICKS = 15
+_FIRST_MARGIN_MS = 8.0
+_MARGIN_MIN_MS = 5.0
+_MARGIN_STEP_MIN_MS = 1.0
+_MARGIN_STEP_MAX_MS = 10.0
 _MARGIN_MAX_MS = 120.0
 _MARGIN_DECAY_MS = 0.1  # per window without a break-up
 _PILE_MS = 60.0
-_CORRECTION_S = 5.0
-_CORRECTION_MAX_PPM = 4000.0
+_SURPLUS_MS = 12.0
+_DEAD_ZONE_MS = 4.0
+_PPM_PER_MS = 100.0
+_CORRECTION_MAX_PPM = 1000.0
 
 
 class ReserveControl:
@@ -38,14 +43,14 @@ class ReserveControl:
         self._rate = rate
         self._margin_ms = _FIRST_MARGIN_MS
         self._lowest: int | None = None
-        self._ticks = 0
+        self._ticks_left = _FIRST_WINDOW_TICKS
         self._broke = False
-        self.surplus_ppm = 0.0
+        self.correction_ppm = 0.0
         """How much faster than nominal the reserve has to shrink; negative: grow."""
 
     @property
     def margin(self) -> int:
-        """The reserve steered to, in samples: what the lowest point of the last second should be."""
+        """The reserve steered to, in samples: what the lowest point of a second should be."""
         return self._samples(self._margin_ms)
 
     @property
@@ -53,33 +58,36 @@ class ReserveControl:
         """A reserve above this is a pile and not jitter."""
         return self._samples(self._margin_ms + _PILE_MS)
 
-    def broke_up(self) -> None:
-        """Sound was missing at this tick."""
+    def broke_up(self, missing: int) -> None:
+        """So many samples were wanted and not there: from now on keep half as many more."""
         self._broke = True
-        self._margin_ms = min(self._margin_ms + _MARGIN_STEP_MS, _MARGIN_MAX_MS)
+        step_ms = min(max(missing * 500 / self._rate, _MARGIN_STEP_MIN_MS), _MARGIN_STEP_MAX_MS)
+        self._margin_ms = min(self._margin_ms + step_ms, _MARGIN_MAX_MS)
 
     def observe(self, reserve: int) -> int:
-        """Take the reserve of one tick; says how many samples to throw away now: 0, or all above the margin."""
+        """Take the reserve of one tick; says how many samples to throw away now, mostly 0."""
         if reserve > self.ceiling:
-            self._start_window()
+            self._start_window(_FIRST_WINDOW_TICKS)
             return reserve - self.margin
         self._lowest = reserve if self._lowest is None else min(self._lowest, reserve)
-        self._ticks += 1
-        if self._ticks >= _WINDOW_TICKS:
-            self._steer(self._lowest)
+        self._ticks_left -= 1
+        return self._steer(self._lowest) if self._ticks_left <= 0 else 0
+
+    def _steer(self, lowest: int) -> int:
+        """At the end of a window whose lowest reserve was ``lowest``."""
+        if not self._broke:
+            self._margin_ms = max(self._margin_ms - _MARGIN_DECAY_MS, _MARGIN_MIN_MS)
+        self._start_window(_WINDOW_TICKS)
+        excess_ms = (lowest - self.margin) * 1000 / self._rate
+        if excess_ms > _SURPLUS_MS:
+            return lowest - self.margin
+        outside_ms = excess_ms - min(max(excess_ms, -_DEAD_ZONE_MS), _DEAD_ZONE_MS)
+        self.correction_ppm = min(max(outside_ms * _PPM_PER_MS, -_CORRECTION_MAX_PPM), _CORRECTION_MAX_PPM)
         return 0
 
-    def _steer(self, lowest: int) -> None:
-        excess_s = (lowest - self.margin) / self._rate
-        ppm = excess_s / _CORRECTION_S * 1e6
-        self.surplus_ppm = min(max(ppm, -_CORRECTION_MAX_PPM), _CORRECTION_MAX_PPM)
-        if not self._broke:
-            self._margin_ms = max(self._margin_ms - _MARGIN_DECAY_MS, _FIRST_MARGIN_MS)
-        self._start_window()
-
-    def _start_window(self) -> None:
+    def _start_window(self, ticks: int) -> None:
         self._lowest = None
-        self._ticks = 0
+        self._ticks_left = ticks
         self._broke = False
 
     def _samples(self, milliseconds: float) -> int:
@@ -96,30 +104,40 @@ class CaptureEnd:
         self._control = ReserveControl(rate)
         self._pending = np.zeros(0, dtype=np.int16)
         self._primed = False
+        self._starved = False
         self.breaks = 0
-        """Ticks without sound since it first flowed."""
+        """Gaps in the sound since it first flowed."""
 
         self.drained = 0
         """Samples thrown away because they had piled up."""
 
     def read(self) -> Samples | None:
-        """20 ms, or ``None`` while the device has not delivered that much."""
+        """20 ms, or ``None`` while the device delivers nothing. A gap is filled with silence, and no longer than it is."""
         if not self._primed and not self._prime():
             return None
-        while len(self._pending) < FRAME_SAMPLES:
-            missing = FRAME_SAMPLES - len(self._pending)
-            data = self._ring.read(max(1, math.ceil(missing * self._ratio)))
+        while (short := FRAME_SAMPLES - len(self._pending)) > 0:
+            wanted = max(1, math.ceil(short * self._ratio))
+            data = self._ring.read(min(wanted, self._ring.fill) or wanted)
             if data is None:
-                self.breaks += 1
-                self._control.broke_up()
-                self._control.observe(0)
-                return None
+                return self._bridge(short)
             block = self._resampler.process(np.frombuffer(data, dtype=np.int16))
             self._pending = np.concatenate([self._pending, block])
+        self._starved = False
         frame, self._pending = self._pending[:FRAME_SAMPLES].copy(), self._pending[FRAME_SAMPLES:]
         self.drained += self._ring.skip(self._control.observe(self._ring.fill))
-        self._resampler.correction_ppm = self._control.surplus_ppm
+        self._resampler.correction_ppm = self._control.correction_ppm
         return frame
+
+    def _bridge(self, short: int) -> Samples | None:
+        """The ring is empty with ``short`` samples of the frame missing."""
+        if not self._starved:
+            # A device that has stopped altogether says nothing about how much reserve a running one needs.
+            self._starved = True
+            self.breaks += 1
+            self._control.broke_up(round(short * self._ratio))
+            self._control.observe(0)
+        rest, self._pending = self._pending, self._pending[:0]
+        return np.pad(rest, (0, short)) if len(rest) else None
 
     def pause(self) -> None:
         """Start afresh at the next read."""
@@ -145,6 +163,7 @@ class PlayoutEnd:
         self._resampler = Resampler(SAMPLE_RATE, rate)
         self._control = ReserveControl(rate)
         self._underruns: int | None = None
+        self._too_many = 0
         self.breaks = 0
         """Ticks since whose last one the device found too little sound."""
 
@@ -160,21 +179,23 @@ class PlayoutEnd:
             self._ring.write(bytes(2 * max(0, self._control.margin - reserve)))
             reserve = self._control.margin
         elif self._ring.underruns != self._underruns:
-            self._underruns = self._ring.underruns
+            missing, self._underruns = self._ring.underruns - self._underruns, self._ring.underruns
             self.breaks += 1
-            self._control.broke_up()
-        surplus = self._control.observe(reserve)
+            self._control.broke_up(missing)
         # The reader's end of the ring is not ours to move: a pile shrinks by what is not added to it.
-        self._resampler.correction_ppm = self._control.surplus_ppm
+        if not self._too_many:
+            self._too_many = self._control.observe(reserve)
+        self._resampler.correction_ppm = self._control.correction_ppm
         block = self._resampler.process(frame)
-        if surplus:
-            self.drained += len(block)
-            return
-        self._ring.write(block.tobytes())
+        dropped = min(self._too_many, len(block))
+        self._too_many -= dropped
+        self.drained += dropped
+        self._ring.write(block[dropped:].tobytes())
 
     def pause(self) -> None:
         """Nothing will be written for a while: silence until then is no break-up."""
         self._underruns = None
+        self._too_many = 0
 
     def close(self) -> None:
         """The stream behind the ring is closed by whoever opened it."""

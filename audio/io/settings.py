@@ -1,8 +1,8 @@
 """What the user chose to speak into and listen to: the ``[audio]`` section, as values.
 
-    input   default | part of a device's name | none | wav:FILE | synthetic
-    output  default | part of a device's name | none | wav:FILE | synthetic
-    ring    default | part of a device's name | none | synthetic
+input   default | part of a device's name | none | wav:FILE | synthetic
+output  default | part of a device's name | none | wav:FILE | synthetic
+ring    default | part of a device's name | none | synthetic
 """
 
 from __future__ import annotations
@@ -93,12 +93,16 @@ class AudioSettings:
     linger_s: float = 3.0
     """How long the devices stay open after the last call."""
 
-    def choice(self, role: Role) -> Choice:
-        """What is to be used for ``role``."""
+    def text(self, role: Role) -> str:
+        """The setting for ``role`` as the user wrote it."""
         match role:
             case Role.MICROPHONE:
-                return parse_choice(self.input)
+                return self.input
             case Role.SPEAKER:
-                return parse_choice(self.output)
+                return self.output
             case Role.RINGER:
-                return parse_choice(self.ring)
+                return self.ring
+
+    def choice(self, role: Role) -> Choice:
+        """What is to be used for ``role``."""
+        return parse_choice(self.text(role))

@@ -1,31 +1,25 @@
 """Keep one device role served: open it while it is wanted, notice when it stops, and try again.
 
     idle ──wanted──▶ opening ──▶ open ──finished, or no callback for 0.5 s──▶ lost
-                        ▲  └──────failed──────▶ waiting ◀── close, on the backend's thread ──┘
-                        └──── after 0.25, 0.5, 1 … s ──┘
+                      ▲   └──────failed──────▶ waiting ◀───── closing ─────────┘
+                      └──── after 0.25, 0.5, 1 … s ──┘
 
-All blocking happens on a :class:`BackendThread`; here is only the loop. The call does not notice any of it: the media thread
-plays into nothing and sends silence meanwhile.
+All that blocks is done by a :class:`~audio.io.backend.BackendThread`; here is only the loop. Calls notice nothing of it but
+silence: the media thread reads and writes whatever end is attached, or none.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import queue
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Protocol, TypeVar
 
-from audio.io.backend import DeviceBackend, DeviceFailure, FailureKind, OpenStream
+from audio.io.backend import BackendThread, DeviceFailure, FailureKind, OpenStream
 from audio.io.events import AudioDeviceLost, AudioDeviceRestored, AudioEvent, AudioProblem
 from audio.io.settings import Role
 
 _log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 OPEN_DEADLINE_S = 10.0
 FROZEN_AFTER_S = 0.5
@@ -33,41 +27,139 @@ _LOOK_EVERY_S = 0.1
 _FIRST_RETRY_S = 0.25
 _RETRY_MAX_S = 1.0
 _HOPELESS_RETRY_S = 5.0
-_NAMES = {Role.MICROPHONE: "microphone", Role.SPEAKER: "speaker", Role.RINGER: "ring device"}
+_HANGS = "The sound system does not answer; check PulseAudio or PipeWire (and PULSE_SERVER over SSH). Calls go on without sound."
 
 
-class BackendThread:
-    """Runs a backend's calls one after the other on a daemon thread: PortAudio allows no two at once, and any of them may
-    hang for as long as a sound server does. Nobody waits for a hung one: its waiters give up at their deadline.
+class DeviceSupervisor:
+    """One role's device. ``attach`` is given each stream as it opens and ``None`` as it goes; both it and ``report`` are
+    called on the loop.
     """
 
-    def __init__(self, backend: DeviceBackend) -> None:
-        self.backend = backend
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="sound-devices", daemon=True)
-        self._thread.start()
+    def __init__(
+        self,
+        role: Role,
+        name: str | None,
+        thread: BackendThread,
+        *,
+        attach: Callable[[OpenStream | None], None],
+        report: Callable[[AudioEvent], None],
+    ) -> None:
+        self.role = role
+        self._wanted_name = name
+        self._thread = thread
+        self._attach = attach
+        self._report = report
+        self._task: asyncio.Task[None] | None = None
+        self._stream: OpenStream | None = None
+        self._told: str | None = None
 
-    def submit(self, action: Callable[[], T], *, unwanted: Callable[[T], None] | None = None) -> Future[T]:
-        """Queue ``action``. If its waiter is gone when it is done, the result goes to ``unwanted``."""
-        future: Future[T] = Future()
+    @property
+    def name(self) -> str | None:
+        """The open device's name, or ``None`` while there is none."""
+        return self._stream.name if self._stream is not None else None
 
-        def job() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
+    @property
+    def wanted(self) -> bool:
+        """Whether the device is to be open."""
+        return self._task is not None
+
+    def want(self) -> None:
+        """Open the device, and keep at it. Returns at once; idempotent."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._serve(), name=f"device-{self.role.value}")
+
+    async def check(self) -> None:
+        """Load the library and look for the device without opening it; what is wrong is reported."""
+
+        def action() -> None:
+            self._thread.backend.load()
+            self._thread.backend.check(self.role, self._wanted_name)
+
+        try:
+            await self._thread.run(action, OPEN_DEADLINE_S)
+        except TimeoutError:
+            self._tell(DeviceFailure(FailureKind.HANGS, _HANGS))
+        except DeviceFailure as failure:
+            self._tell(failure)
+
+    def release(self) -> None:
+        """Give the device back. Returns at once; idempotent."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self._drop()
+
+    async def _serve(self) -> None:
+        delay_s = _FIRST_RETRY_S
+        again = False
+        while True:
             try:
-                result = action()
-            except BaseException as error:  # noqa: BLE001 - handed to whoever waits
-                future.set_exception(error)
-            else:
-                future.set_result(result)
+                stream = await self._open(again)
+            except DeviceFailure as failure:
+                again = True
+                self._tell(failure)
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, _longest_wait_s(failure.kind))
+                continue
+            delay_s = _FIRST_RETRY_S
+            try:
+                self._opened(stream)
+                reason = await self._watch(stream)
+            finally:
+                self._drop()
+            again = True
+            _log.warning("! %s %s: %s", self.role.value, stream.name, reason)
+            self._told = reason
+            self._report(AudioDeviceLost(self.role, stream.name, reason))
 
-        self._jobs.put(job)
-        return future
+    async def _open(self, again: bool) -> OpenStream:
+        def action() -> OpenStream:
+            backend = self._thread.backend
+            backend.load()
+            if again:
+                backend.refresh()
+            return backend.open(self.role, self._wanted_name)
 
-    def end(self) -> None:
-        """No more jobs after those queued."""
-        self._jobs.put(None)
+        try:
+            return await self._thread.run(action, OPEN_DEADLINE_S, unwanted=lambda stream: stream.close())
+        except TimeoutError:
+            raise DeviceFailure(FailureKind.HANGS, _HANGS) from None
 
-    def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job()
+    def _opened(self, stream: OpenStream) -> None:
+        _log.info("= %s is %s at %d Hz", self.role.value, stream.name, stream.rate)
+        self._stream = stream
+        self._attach(stream)
+        if self._told is not None:
+            self._told = None
+            self._report(AudioDeviceRestored(self.role, stream.name, f"Sound is back on {stream.name}."))
+
+    def _drop(self) -> None:
+        """Detach at once, and close on the thread that may be lost to it."""
+        if self._stream is not None:
+            stream, self._stream = self._stream, None
+            self._attach(None)
+            self._thread.submit(stream.close)
+
+    async def _watch(self, stream: OpenStream) -> str:
+        """Return, with a sentence, when the stream has stopped giving or taking sound."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            if stream.finished:
+                return f"The sound device {stream.name} is gone; plug it in again or choose another. The call goes on."
+            if stream.age(time.monotonic()) >= FROZEN_AFTER_S:
+                return (
+                    f"The sound device {stream.name} has stopped answering; trying to open it again. The call goes on."
+                )
+
+    def _tell(self, failure: DeviceFailure) -> None:
+        """Each new reason once, however often it is met."""
+        if failure.sentence != self._told:
+            _log.warning("! %s: %s", self.role.value, failure.sentence)
+            # After a loss the retries' reasons are details; the user knows already.
+            if self._told is None or failure.kind is FailureKind.NOT_FOUND:
+                self._report(AudioProblem(failure.sentence, self.role))
+            self._told = failure.sentence
+
+
+def _longest_wait_s(kind: FailureKind) -> float:
+    return _HOPELESS_RETRY_S if kind is FailureKind.NO_LIBRARY else _RETRY_MAX_S

@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import assert_never
+from typing import ParamSpec, TypeVar, assert_never
 
 from audio.core import Samples, Transmit, TransmitKind
 from audio.core.statistics import MediaStatistics
@@ -32,6 +32,7 @@ from audio.io.commands import (
     Configure,
     Mute,
     PlayTone,
+    Record,
     ReplaceSockets,
     SendDtmf,
     Stop,
@@ -43,6 +44,9 @@ from audio.io.sockets import MediaSockets
 from audio.session import MediaSession, Microphone, Speaker, mix, silence
 
 _log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 TICK_S = 0.020
 _CATCH_UP_TICKS = 10
@@ -61,11 +65,11 @@ class _Call:
 
     session: MediaSession
     sockets: MediaSockets
-    recording: str | None
+    recording: str | None = None
 
 
 class MediaThread:
-    """Started once, told by :meth:`send`, ended by :class:`Stop`. ``report`` is called on this thread and must not block."""
+    """Started once, told by :meth:`send`, ended by :class:`Stop`. ``report`` is called on it and must not block."""
 
     def __init__(self, report: Callable[[AudioEvent], None]) -> None:
         self._report = report
@@ -172,9 +176,11 @@ class MediaThread:
     def _handle(self, command: Command) -> None:
         now = time.monotonic()
         match command:
-            case AddSession(session, sockets, recording):
-                self._calls[session.call] = _Call(session, sockets, recording)
+            case AddSession(session, sockets):
+                self._calls[session.call] = _Call(session, sockets)
                 self._watch(session.call, sockets)
+            case Record(name, speaker, path):
+                self._record(name, speaker, path)
             case ReplaceSockets(name, sockets):
                 self._replace_sockets(name, sockets)
             case Configure(name, parameters):
@@ -221,6 +227,13 @@ class MediaThread:
         self._release(call.sockets)
         call.sockets = sockets
         self._watch(name, sockets)
+
+    def _record(self, name: str, speaker: Speaker, path: str) -> None:
+        if (call := self._calls.get(name)) is None:
+            speaker.close()
+        else:
+            call.session.speaker = speaker
+            call.recording = path
 
     def _attach_speaker(self, role: Role, speaker: Speaker | None) -> None:
         if speaker is None:
@@ -269,7 +282,7 @@ class MediaThread:
                 break
             except OSError:
                 continue  # an ICMP error for something we sent: the far end's port is closed for now
-            self._guarded(call, lambda: receive(data, (source[0], source[1]), time.monotonic()))
+            self._guarded(call, receive, data, (source[0], source[1]), time.monotonic())
         self._flush(call)
 
     def _flush(self, call: _Call) -> None:
@@ -294,16 +307,17 @@ class MediaThread:
             due = call.session.core.next_timeout()
             now = time.monotonic()
             if due is not None and due <= now:
-                self._guarded(call, lambda core=call.session.core: core.handle_timeout(now))
+                self._guarded(call, call.session.core.handle_timeout, now)
                 self._flush(call)
 
-    def _guarded(self, call: _Call, action: Callable[[], object]) -> None:
+    def _guarded(self, call: _Call, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         try:
-            action()
+            return action(*args, **kwargs)
         except Exception:  # noqa: BLE001 - a supervisor: one call's failure must not end the others' sound
             _log.exception("! media of call %s failed", call.session.call)
             self._report(AudioProblem("The sound of a call failed inside the audio engine; the log has the details."))
             self._close(call.session.call)
+            return None
 
     # -------------------------------------------------------------------------------------------------- sound
 
@@ -343,28 +357,28 @@ class MediaThread:
             if call.session.configured:
                 playout = self._tick_call(call, now, spoken, tone)
                 heard = heard if playout is None else playout
-        if (speaker := self._speakers.get(Role.SPEAKER)) is not None:
+        self._play_out(heard, tone, self._tone(Role.RINGER))
+
+    def _play_out(self, heard: Samples | None, tone: Samples | None, ring: Samples | None) -> None:
+        speaker, ringer = self._speakers.get(Role.SPEAKER), self._speakers.get(Role.RINGER)
+        shared = speaker is ringer
+        if speaker is not None:
             frame = silence() if heard is None else heard
-            speaker.write(frame if tone is None else mix(frame, tone))
-        ring = self._tone(Role.RINGER)
-        if (ringer := self._speakers.get(Role.RINGER)) is not None:
+            for sound in (tone, ring if shared else None):
+                frame = frame if sound is None else mix(frame, sound)
+            speaker.write(frame)
+        if ringer is not None and not shared:
             ringer.write(silence() if ring is None else ring)
 
     def _tick_call(self, call: _Call, now: float, spoken: Samples | None, tone: Samples | None) -> Samples | None:
         """One call's 20 ms, sent at once; what the shared speaker is to play of it."""
         session = call.session
         active = session.call == self._active
-        playout: Samples | None = None
-
-        def tick() -> None:
-            nonlocal playout
-            playout = session.tick(now, spoken, active=active, tone=tone if active else None)
-
-        self._guarded(call, tick)
+        playout = self._guarded(call, session.tick, now, spoken, active=active, tone=tone if active else None)
         self._flush(call)
         if self._ticks % _SNAPSHOT_TICKS == 0 and session.call in self._calls:
             self.statistics[session.call] = session.core.statistics(now)
-        return playout if active and not session.own_speaker else None
+        return playout if active and session.speaker is None else None
 
     def _tone(self, role: Role) -> Samples | None:
         source = self._tones.get(role)

@@ -8,11 +8,10 @@ The media thread never touches the disk: a file is loaded before the call starts
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -20,8 +19,6 @@ from audio.core import FRAME_SAMPLES, SAMPLE_RATE, Samples
 from audio.stream.recorder import WavRecorder
 from audio.stream.wavfile import read_wav
 from sipcore.errors import ParseError
-
-_log = logging.getLogger(__name__)
 
 _QUEUE_FRAMES = 50 * 60
 """How far the disk may lag behind: a minute."""
@@ -34,7 +31,7 @@ class WaveProblem(Exception):
 def load_wave(path: str) -> Samples:
     """The file's sound, mono at 8 kHz. Blocks on the disk. Raises :class:`WaveProblem`."""
     try:
-        with Path(path).open("rb") as file:
+        with Path(path).expanduser().open("rb") as file:
             return read_wav(file, SAMPLE_RATE)
     except ParseError as error:
         raise WaveProblem(f"The sound file {path} cannot be used: {error}; convert it to a plain WAV file.") from error
@@ -62,22 +59,16 @@ class WaveMicrophone:
 
 
 class WaveSpeaker:
-    """Writes one call to a file: a :class:`~audio.session.Speaker`.
-
-    The file is made at once (blocks on the disk, may raise :class:`WaveProblem`); its header is right once :meth:`finished`.
+    """Writes one call to a file: a :class:`~audio.session.Speaker`. The file is made by the speaker's own thread, which tells
+    ``on_problem`` in one sentence why it cannot; the file's header is right once :meth:`finished`.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, on_problem: Callable[[str], None]) -> None:
         self.path = path
         self.dropped = 0
         """Frames the disk was too slow for."""
 
-        try:
-            self._file: BinaryIO = Path(path).open("wb")
-            self._recorder = WavRecorder(self._file, SAMPLE_RATE)
-            self._file.flush()
-        except OSError as error:
-            raise WaveProblem(f"The sound file {path} cannot be written: {error.strerror}; choose another.") from error
+        self._on_problem = on_problem
         self._queue: queue.Queue[Samples | None] = queue.Queue(_QUEUE_FRAMES)
         self._thread = threading.Thread(target=self._run, name="wave-speaker", daemon=True)
         self._thread.start()
@@ -108,9 +99,10 @@ class WaveSpeaker:
 
     def _run(self) -> None:
         try:
-            with self._file:
+            with Path(self.path).expanduser().open("wb") as file:
+                recorder = WavRecorder(file, SAMPLE_RATE)
                 while (frame := self._queue.get()) is not None:
-                    self._recorder.write(frame)
-                self._recorder.close()
+                    recorder.write(frame)
+                recorder.close()
         except OSError as error:
-            _log.warning("! recording to %s stopped: %s", self.path, error)
+            self._on_problem(f"The sound file {self.path} cannot be written: {error.strerror}; choose another.")

@@ -1,4 +1,6 @@
-"""NTP timestamps as RTCP carries them, RFC 3550 §4: seconds since 1900 in 32.32 fixed point, and their middle 32 bits."""
+"""NTP timestamps as RTCP carries them, RFC 3550 §4: seconds since 1900 in 32.32 fixed point, and their middle 32
+bits.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """RTP packets as bytes, RFC 3550 §5.1 and §5.3.1.
 
-    |V=2|P|X|  CC   |M|     PT      |       sequence number         |
-    |                           timestamp                           |
-    |                             SSRC                              |
-    |                      CSRC × CC, extension, payload, padding   |
+|V=2|P|X|  CC   |M|     PT      |       sequence number         |
+|                           timestamp                           |
+|                             SSRC                              |
+|                      CSRC × CC, extension, payload, padding   |
 """
 
 from __future__ import annotations

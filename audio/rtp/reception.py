@@ -1,6 +1,6 @@
 """What is known about one source received: probation, loss, jitter, report blocks, RFC 3550 A.1, A.3, A.8 and §6.4.1.
 
-    new source ──MIN_SEQUENTIAL packets in sequence──▶ valid ──jump twice in a row──▶ valid, counted from there
+new source ──MIN_SEQUENTIAL packets in sequence──▶ valid ──jump twice in a row──▶ valid, counted from there
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ class ReceiverStatistics:
         return self._probation == 0
 
     def update(self, sequence: int, timestamp: int, now: float) -> bool:
-        """Count a packet that arrived at ``now``. True when it belongs to a valid source's sequence (A.1 ``update_seq``)."""
+        """Count a packet that arrived at ``now``. True when it belongs to a valid source's sequence (A.1
+        ``update_seq``).
+        """
         if not self._update_sequence(sequence):
             return False
         self._update_jitter(timestamp, now)
@@ -127,7 +129,9 @@ class ReceiverStatistics:
         expected_interval = expected - self._expected_prior
         lost_interval = expected_interval - (received - self._received_prior)
         self._expected_prior, self._received_prior = expected, received
-        fraction = 0 if expected_interval <= 0 or lost_interval <= 0 else min((lost_interval << 8) // expected_interval, 255)
+        fraction = (
+            0 if expected_interval <= 0 or lost_interval <= 0 else min((lost_interval << 8) // expected_interval, 255)
+        )
         return ReportBlock(
             ssrc=self.ssrc,
             fraction_lost=fraction,
@@ -140,7 +144,9 @@ class ReceiverStatistics:
 
 
 def round_trip_s(block: ReportBlock, arrival_ntp: int) -> float | None:
-    """RTT from a block about us (§6.4.1: A - LSR - DLSR), or ``None`` when it answers no report of ours or makes no sense."""
+    """RTT from a block about us (§6.4.1: A - LSR - DLSR), or ``None`` when it answers no report of ours or makes no
+    sense.
+    """
     if block.last_sr == 0:
         return None
     rtt = ntp.seconds_between(ntp.middle(arrival_ntp), block.last_sr) - block.delay_since_last_sr / 65536

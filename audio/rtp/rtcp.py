@@ -1,6 +1,6 @@
 """RTCP packets as bytes: SR, RR, SDES, BYE and their compound, RFC 3550 §6.4 to §6.6.
 
-    |V=2|P| count   |      PT       |            length             |   one header for each packet of the compound
+|V=2|P| count   |      PT       |            length             |   one header for each packet of the compound
 """
 
 from __future__ import annotations

@@ -1,11 +1,15 @@
-"""When to send RTCP: the randomised interval with timer reconsideration, RFC 3550 §6.2, §6.3 and A.7, for a session of two.
+"""When to send RTCP: the randomised interval with timer reconsideration, RFC 3550 §6.2, §6.3 and A.7, for a session
+of two.
 
-    first report after 1.25..3.75 s / 1.21828, later ones 2.5..7.5 s / 1.21828 apart
+first report after 1.25..3.75 s / 1.21828, later ones 2.5..7.5 s / 1.21828 apart
 """
 
 from __future__ import annotations
 
-from sipcore.ids import IdSource
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sipcore.ids import IdSource
 
 MINIMUM_INTERVAL_S = 5.0
 _COMPENSATION = 1.21828  # §6.3.1: e - 3/2, for timer reconsideration converging below the intended average
@@ -15,7 +19,8 @@ _MEMBERS = 2
 class RtcpSchedule:
     """Tells when the next compound is due. The owner builds and sends it, then calls :meth:`sent`.
 
-    ``session_bandwidth`` is in bit/s; RTCP gets 5 % of it (§6.2), which at two members never exceeds the minimum interval in practice.
+    ``session_bandwidth`` is in bit/s; RTCP gets 5 % of it (§6.2), which at two members never exceeds the minimum
+    interval in practice.
     """
 
     def __init__(self, ids: IdSource, *, now: float, session_bandwidth: float = 80_000.0) -> None:

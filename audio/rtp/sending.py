@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from audio.rtp import ntp
 from audio.rtp.packet import RtpPacket
 from audio.rtp.rtcp import SenderInfo
-from sipcore.ids import IdSource
+
+if TYPE_CHECKING:
+    from sipcore.ids import IdSource
 
 _MASK_16 = 0xFFFF
 _MASK_32 = 0xFFFFFFFF

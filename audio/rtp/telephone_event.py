@@ -1,7 +1,7 @@
 """DTMF as RTP events, RFC 4733: digits out as growing events, events in as digits.
 
-    sending, one packet every 20 ms, all with the timestamp of the digit's start
-    M 160 │ 320 │ 480 │ 640 │ E 800 │ E 800 │ E 800 │ gap … next digit
+sending, one packet every 20 ms, all with the timestamp of the digit's start
+M 160 │ 320 │ 480 │ 640 │ E 800 │ E 800 │ E 800 │ gap … next digit
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ import enum
 import struct
 from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from audio.rtp.packet import RtpPacket
-from audio.rtp.sending import SenderState
 from sipcore.errors import LocalProtocolError
+
+if TYPE_CHECKING:
+    from audio.rtp.packet import RtpPacket
+    from audio.rtp.sending import SenderState
 
 DIGITS = "0123456789*#ABCD!"
 """Index is the event code: 0 to 15 are the keys, 16 is a hook flash (RFC 4733 §3.2)."""
@@ -66,7 +69,8 @@ class DtmfSender:
         return bool(self._queue or self._tone or self._gap or self._pause)
 
     def send(self, digits: str, *, clock_rate: int = 8000, duration_ms: int = 100, gap_ms: int = 70) -> None:
-        """Queue ``0-9 * # A-D ! ,``. Durations are kept within RFC 4733's and RFC 7874's 40 to 8000 ms, gaps at 30 ms or more.
+        """Queue ``0-9 * # A-D ! ,``. Durations are kept within RFC 4733's and RFC 7874's 40 to 8000 ms, gaps at 30 ms
+        or more.
 
         LocalProtocolError, and nothing queued, for another character or a full queue.
         """
@@ -89,8 +93,12 @@ class DtmfSender:
         self._queue.clear()
         self._tone, self._gap, self._pause = None, 0, 0
 
-    def tick(self, sender: SenderState, payload_type: int, units: int) -> tuple[Suppression, RtpPacket | None, str | None]:
-        """``units`` of the media clock, starting at the sender's: what to do with audio, a packet to send, a digit just completed."""
+    def tick(
+        self, sender: SenderState, payload_type: int, units: int
+    ) -> tuple[Suppression, RtpPacket | None, str | None]:
+        """``units`` of the media clock, starting at the sender's: what to do with audio, a packet to send, a digit
+        just completed.
+        """
         if self._tone is None and self._gap <= 0 and self._pause <= 0:
             if not self._queue:
                 return Suppression.NONE, None, None

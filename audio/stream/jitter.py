@@ -4,10 +4,11 @@
               transit = arrival - timestamp
               playout point = slowest transit of the last seconds + margin
 
-A packet's transit is its arrival on our clock less its timestamp on the sender's. The buffer steers the playout position so that it lags the
-sender by the slowest recent transit: a packet that comes after its place was reached moves the position back at once, so that it and what
-follows is still played; falling back is left to the owner, who knows where sound can be shortened (:attr:`JitterBuffer.excess`).
-Loss alone never moves the position. All times in seconds, durations in units of the RTP clock.
+A packet's transit is its arrival on our clock less its timestamp on the sender's. The buffer steers the playout
+position so that it lags the sender by the slowest recent transit: a packet that comes after its place was reached
+moves the position back at once, so that it and what follows is still played; falling back is left to the owner, who
+knows where sound can be shortened (:attr:`JitterBuffer.excess`). Loss alone never moves the position. All times in
+seconds, durations in units of the RTP clock.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from __future__ import annotations
 from bisect import insort
 from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from audio.rtp.packet import RtpPacket
+if TYPE_CHECKING:
+    from audio.rtp.packet import RtpPacket
 
 _MOD = 1 << 32
 _HALF = 1 << 31
@@ -41,7 +44,10 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """The sender is known to be silent for ``duration`` units. ``noise`` is its last comfort-noise payload (RFC 3389), ``None`` without one."""
+    """The sender is known to be silent for ``duration`` units.
+
+    ``noise`` is its last comfort-noise payload (RFC 3389), ``None`` without one.
+    """
 
     duration: int
     noise: bytes | None
@@ -56,7 +62,7 @@ class JitterConfig:
 
     minimum_s: float = 0.020
     maximum_s: float = 0.500
-    initial_s: float = 0.040
+    initial_s: float = 0.025
     """Delay before anything is known about the network."""
 
     margin_s: float = 0.004
@@ -156,6 +162,8 @@ class JitterBuffer:
         self._noise: bytes | None = None
         self._silent = True
         self._missing = 0
+        self._excess = 0
+        self._frame_duration = 0
         self._suspects: list[tuple[int, float, RtpPacket, int, bool]] = []
 
     def reset(self) -> None:
@@ -178,11 +186,12 @@ class JitterBuffer:
             return 0.0
         return now - (self._position - ahead) / self._rate - self._window.fastest
 
-    def excess(self, now: float, ahead: int = 0) -> int:
-        """Units by which the position lags more than it should; negative: less."""
-        if not self._playing:
-            return 0
-        return round((now - self._target()) * self._rate) - (self._position - ahead)
+    @property
+    def excess(self) -> int:
+        """Units by which the last frame handed out was taken later than it had to be; negative: it was nearly not
+        there.
+        """
+        return self._excess
 
     @property
     def quiet(self) -> bool:
@@ -190,10 +199,9 @@ class JitterBuffer:
         return self._silent or self._missing >= self._config.quiet_s * self._rate
 
     @property
-    def ready(self) -> bool:
-        """Whether the next item is a frame that is here already."""
-        entries = self._entries
-        return self._playing and bool(entries) and not entries[0].silence and entries[0].timestamp <= self._position
+    def announced_silence(self) -> bool:
+        """Whether the sender said itself that it is silent."""
+        return self._reference is not None and self._silent and self._noise is not None
 
     def _target(self) -> float:
         """The transit the position should lag the sender by."""
@@ -243,6 +251,7 @@ class JitterBuffer:
         self._reference = max(timestamp, self._reference or timestamp)
         self._last_arrival = now
         self._window.add(transit, now)
+        self._frame_duration = duration or self._frame_duration
         entry = _Entry(timestamp, duration, packet.payload_type, packet.payload, silence)
         if self._playing and timestamp < self._position:
             self._put_late(entry)
@@ -269,7 +278,8 @@ class JitterBuffer:
     def _suspect(
         self, timestamp: int, transit: float, packet: RtpPacket, duration: int, silence: bool, now: float
     ) -> None:
-        """A packet off the time line: a stalled network letting go (transit falls as the queue drains), or the sender's clock jumped.
+        """A packet off the time line: a stalled network letting go (transit falls as the queue drains), or the
+        sender's clock jumped.
 
         Three in a row whose transit stays are a jump: start over with them. Until then they wait.
         """
@@ -281,7 +291,8 @@ class JitterBuffer:
         if draining or advance < 0 or abs(transit - first_transit) > self._config.maximum_s:
             self.statistics.late += len(suspects) - 1
             del suspects[:-1]
-            # After a stall longer than the buffer, the rest of the queue is old news too: better live again than half a second behind.
+            # After a stall longer than the buffer, the rest of the queue is old news too: better live again than half
+            # a second behind.
             self._stall_ends = now + self._STALL_S
             return
         if len(suspects) < 3:
@@ -319,8 +330,8 @@ class JitterBuffer:
 
     # -- out ----------------------------------------------------------------------------------------------------------
 
-    def get(self, now: float, wanted: int, ahead: int = 0) -> Item:
-        """What comes next on the time line. ``wanted`` units are needed; ``ahead`` units were handed out and are not played yet.
+    def get(self, now: float, wanted: int) -> Item:
+        """What comes next on the time line, of which ``wanted`` units are needed now.
 
         A :class:`Frame` has the length it was sent with; the others last ``wanted`` units at most.
         """
@@ -328,33 +339,37 @@ class JitterBuffer:
             return Silence(wanted, None)
         while True:
             if not self._playing or self.quiet:
-                self._steer(now, ahead)
+                self._steer(now, wanted)
             self._drop_played()
             entry = self._entries[0] if self._entries else None
             if entry is None or entry.timestamp > self._position:
-                return self._gap(min(entry.timestamp - self._position, wanted) if entry else wanted)
+                length = entry.timestamp - self._position if entry else wanted
+                return self._gap(length, wanted)
             del self._entries[0]
             self._missing = 0
             if not entry.silence:
                 break
             self._silent, self._noise = True, entry.payload or None
         self._silent = False
+        self._excess = round((now - self._target()) * self._rate) - entry.timestamp
         skip = self._position - entry.timestamp
         self._position = self._played = entry.timestamp + entry.duration
         return Frame(entry.payload_type, entry.payload, entry.duration, skip)
 
-    def _steer(self, now: float, ahead: int) -> None:
-        """Nothing is heard just now: put the position where it should be, but not past a packet that waits."""
-        wanted = round((now - self._target()) * self._rate) + ahead
-        if not self._playing:
-            self._playing = True
-            self._position = wanted
-            # Nothing real was played: whatever came out of order before the start may still move the start back.
-            self._played = min(self._played, wanted)
+    def _steer(self, now: float, wanted: int) -> None:
+        """Nothing is heard just now: put the position where it should be, but not past a packet that waits.
+
+        All packets of a block are taken when it starts, so the last of them decides.
+        """
+        position = round((now - self._target()) * self._rate) - max(0, wanted - self._frame_duration)
+        if self._entries:
+            position = min(position, self._entries[0].timestamp)
+        if self._playing:
+            self._position = max(position, self._position if self._entries else self._played)
             return
-        if wanted > self._position and self._entries:
-            wanted = max(min(wanted, self._entries[0].timestamp), self._position)
-        self._position = max(wanted, self._played)
+        self._playing = True
+        # Nothing real was played: whatever came out of order before the start may still move the start back.
+        self._position = self._played = position
 
     def _drop_played(self) -> None:
         while self._entries:
@@ -364,8 +379,12 @@ class JitterBuffer:
             del self._entries[0]
             self.statistics.late += 1
 
-    def _gap(self, duration: int) -> Item:
-        self._position += duration
+    def _gap(self, length: int, wanted: int) -> Item:
+        """``length`` units are empty up to the next packet, of which ``wanted`` are needed now."""
+        # While nothing is heard the next packet waits for the start of a block: inside one it would be taken before
+        # its time.
+        duration = wanted if self.quiet else min(length, wanted)
+        self._position += min(length, duration)
         if self._silent:
             return Silence(duration, self._noise)
         self._missing += duration

@@ -1,6 +1,6 @@
 """Estimated quality: the E-model of ITU-T G.107 for G.711, with Bpl of packet loss concealment (G.113 appendix I).
 
-    R = 93.2 - Id(delay) - Ie,eff(loss)          MOS = 1 + 0.035 R + 7e-6 R (R - 60) (100 - R)
+R = 93.2 - Id(delay) - Ie,eff(loss)          MOS = 1 + 0.035 R + 7e-6 R (R - 60) (100 - R)
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ _BPL_PLAIN = 4.3
 
 
 def mos(*, delay_ms: float, loss: float, burst_ratio: float = 1.0, concealed: bool = True) -> float:
-    """MOS from 1.0 to 4.5 for one-way mouth-to-ear ``delay_ms`` and the fraction ``loss`` of sound that never came in time.
+    """MOS from 1.0 to 4.5 for one-way mouth-to-ear ``delay_ms`` and the fraction ``loss`` of sound that never came in
+    time.
 
     ``burst_ratio`` is 1 for independent losses, more when they come together (G.107 §3.5).
     """

@@ -1,6 +1,6 @@
 """Comfort noise, RFC 3389: the level and spectrum a silent sender describes, and the level we describe ourselves.
 
-    payload: level in -dBov │ reflection coefficients, each (octet - 127) / 128
+payload: level in -dBov │ reflection coefficients, each (octet - 127) / 128
 """
 
 from __future__ import annotations
@@ -63,4 +63,4 @@ def _response_untrusted(payload: bytes) -> NDArray[np.float32]:
     # Noise is never allowed louder than -20 dBov: what a peer claims must not deafen anyone.
     level = min(-float(payload[0] & 0x7F), -20.0)
     power = _OVERLOAD_RMS * 10.0 ** (level / 20.0) / np.sqrt(np.sum(response**2))
-    return (response * power).astype(np.float32)
+    return np.asarray(response * power, dtype=np.float32)

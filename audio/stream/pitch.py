@@ -9,7 +9,8 @@ Signal = NDArray[np.float32]
 
 
 def best_lag(signal: Signal, template: int, low: int, high: int) -> tuple[int, float]:
-    """The lag within ``low..high`` at which the last ``template`` samples look most like what came before, and how much (-1 to 1).
+    """The lag within ``low..high`` at which the last ``template`` samples look most like what came before, and how
+    much (-1 to 1).
 
     ``signal`` holds at least ``template + high`` samples; the earlier ones are not looked at.
     """

@@ -1,8 +1,8 @@
 """From packets to continuous sound: jitter buffer, decoder, concealment, comfort noise and the steering of the delay.
 
-    JitterBuffer ─ Frame ──▶ decode ─▶ blend in ─┐
-                 ─ Missing ▶ conceal ────────────┼─▶ queue ─▶ shorten / lengthen when the delay is off ─▶ 20 ms blocks
-                 ─ Silence ▶ comfort noise ──────┘
+JitterBuffer ─ Frame ──▶ decode ─▶ blend in ─┐
+             ─ Missing ▶ conceal ────────────┼─▶ queue ─▶ shorten / lengthen when the delay is off ─▶ 20 ms blocks
+             ─ Silence ▶ comfort noise ──────┘
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ Samples = NDArray[np.int16]
 Decoder = Callable[[int, bytes], Samples]
 """``(payload type, payload)`` to 8 kHz sound."""
 
-_SLACK = 64
-"""Samples of excess delay that are left alone."""
+_SLACK = 40
+"""Samples a packet stays in hand when a block is saved, so that the delay does not swing to and fro."""
 
-_SHORTAGE = 32
 _REST_TICKS = 5
 """Ticks between two changes of length."""
 
@@ -66,7 +65,7 @@ class Playout:
     def _fill(self, now: float, count: int) -> None:
         while len(self._queue) < count:
             missing = count - len(self._queue)
-            self._take(self.jitter.get(now, missing, len(self._queue)))
+            self._take(self.jitter.get(now, missing))
 
     def _take(self, item: Item) -> None:
         match item:
@@ -87,40 +86,46 @@ class Playout:
         self._queue = sound if len(self._queue) == 0 else np.concatenate([self._queue, sound])
 
     def _steer(self, now: float, count: int) -> None:
-        """Work off a delay that is too long or too short, where sound is there to be worked on."""
+        """Work off a delay that is too long or too short, where sound is there to be worked on.
+
+        What is left over in the queue is delay without use; beyond it whole blocks can be saved.
+        """
         if self._rest:
             self._rest -= 1
             return
         if self.jitter.quiet or self._plc.active:
             return
-        excess = self.jitter.excess(now, len(self._queue))
-        if excess > _SLACK:
-            changed = self._shorten(now, count, excess)
-        elif excess < -_SHORTAGE:
-            changed = self._lengthen(-excess)
+        excess = self.jitter.excess
+        left_over = len(self._queue) - count
+        if excess < 0:
+            changed = self._lengthen()
+        elif excess >= count + _SLACK:
+            changed = self._shorten(now, count, left_over + excess // count * count)
+        elif excess >= _SLACK:
+            changed = self._shorten(now, count, left_over)
         else:
             return
         if changed is not None:
             self._queue = changed
             self._rest = _REST_TICKS
 
-    def _shorten(self, now: float, count: int, excess: int) -> Samples | None:
-        wanted = count + timescale.NEEDED
-        while len(self._queue) < wanted and self.jitter.ready:
-            self._take(self.jitter.get(now, wanted - len(self._queue), len(self._queue)))
-        if len(self._queue) < count + timescale.LONGEST:
+    def _shorten(self, now: float, count: int, surplus: int) -> Samples | None:
+        if surplus < timescale.SHORTEST:
             return None
-        shorter = timescale.shorten(self._queue, min(excess, timescale.LONGEST))
+        known, queue = self._past, self._queue
+        shorter = timescale.shorten(np.concatenate([known, queue]), surplus, fixed=len(known))
         if shorter is None:
             return None
-        self.shortened += len(self._queue) - len(shorter)
-        return shorter
+        self.shortened += len(known) + len(queue) - len(shorter)
+        self._queue = shorter[len(known) :]
+        self._fill(now, count)
+        return self._queue
 
-    def _lengthen(self, shortage: int) -> Samples | None:
+    def _lengthen(self) -> Samples | None:
         # The block before gives the period search something to compare with; only the queue is changed.
         known = len(self._past)
         both = np.concatenate([self._past, self._queue])
-        longer = timescale.lengthen(both, max(shortage, timescale.SHORTEST))
+        longer = timescale.lengthen(both, timescale.LONGEST)
         if longer is None:
             return None
         self.stretched += len(longer) - len(both)

@@ -1,9 +1,10 @@
-"""Packet loss concealment after the idea of ITU-T G.711 Appendix I: repeat the pitch period, overlap-add at both joints, fade out.
+"""Packet loss concealment after the idea of ITU-T G.711 Appendix I: repeat the pitch period, overlap-add at both
+joints, fade out.
 
     heard sound ─▶ history ─▶ pitch period ─▶ repeated, faded ─▶ overlap-add ─▶ sound goes on
 
-No look-ahead, hence no delay: where the recommendation holds back 3.75 ms to blend into the repetition, the step at the joint is instead
-spread over the first quarter period.
+No look-ahead, hence no delay: where the recommendation holds back 3.75 ms to blend into the repetition, the step at
+the joint is instead spread over the first quarter period.
 """
 
 from __future__ import annotations

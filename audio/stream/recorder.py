@@ -1,6 +1,6 @@
 """Recording to WAV: 16-bit linear, little-endian, with a header that is right once the recorder is closed.
 
-    RIFF size WAVE │ fmt 16 … │ data size │ samples …
+RIFF size WAVE │ fmt 16 … │ data size │ samples …
 """
 
 from __future__ import annotations

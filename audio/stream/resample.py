@@ -2,8 +2,9 @@
 
     input ─▶ history ─▶ for each output: the taps around its place × the filter phase of its fraction ─▶ output
 
-The delay is half the filter: 10 samples of the lower rate, 1.25 ms at 8 kHz. A plain ratio runs as one matrix product; a correction of some
-hundred ppm picks the nearest of many stored phases instead, with the same filter and delay, so turning it on or off is not heard.
+The delay is half the filter: 10 samples of the lower rate, 1.25 ms at 8 kHz. A plain ratio runs as one matrix
+product; a correction of some hundred ppm picks the nearest of many stored phases instead, with the same filter and
+delay, so turning it on or off is not heard.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Resampler:
     @property
     def delay_s(self) -> float:
         """How much later sound comes out than it went in."""
-        return self._taps / 2 / self.in_rate
+        return float(self._taps / 2 / self.in_rate)
 
     @property
     def correction_ppm(self) -> float:

@@ -1,6 +1,6 @@
 """Make sound a period shorter or longer without changing its pitch: how a playout buffer gains and loses delay unheard.
 
-    shorten   a b c  ─▶  a⤳b c        lengthen   a b c  ─▶  a b⤳a b c        (a, b: neighbouring periods that look alike)
+shorten   a b c  ─▶  a⤳b c        lengthen   a b c  ─▶  a b⤳a b c        (a, b: neighbouring periods that look alike)
 """
 
 from __future__ import annotations
@@ -33,9 +33,13 @@ def _period(block: Samples, longest: int) -> int | None:
     return lag if likeness >= _ALIKE else None
 
 
-def shorten(block: Samples, longest: int) -> Samples | None:
-    """``block`` without one period of at most ``longest`` samples near its end; ``None`` when it would be heard."""
-    longest = min(longest, LONGEST)
+def shorten(block: Samples, longest: int, *, fixed: int = 0) -> Samples | None:
+    """``block`` without one period of at most ``longest`` samples near its end; ``None`` when it would be heard.
+
+    The first ``fixed`` samples stay as they are.
+    """
+    # One period goes, its neighbour is faded: both lie behind the fixed part.
+    longest = min(longest, LONGEST, len(block) - fixed - _TEMPLATE, (len(block) - fixed) // 2)
     if longest < SHORTEST or len(block) < NEEDED:
         return None
     period = _period(block, longest)
@@ -48,7 +52,10 @@ def shorten(block: Samples, longest: int) -> Samples | None:
 
 
 def lengthen(block: Samples, longest: int) -> Samples | None:
-    """``block`` with one period of at most ``longest`` samples repeated near its end; ``None`` when it would be heard."""
+    """``block`` with one period of at most ``longest`` samples repeated near its end.
+
+    ``None`` when it would be heard. All but the last :data:`LONGEST` samples stay as they are.
+    """
     longest = min(longest, LONGEST)
     if longest < SHORTEST or len(block) < NEEDED:
         return None

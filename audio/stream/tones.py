@@ -1,6 +1,6 @@
 """Call progress tones by country (ITU-T E.180 supplement 2, TIA, ETSI practice) and DTMF tones (ITU-T Q.23).
 
-    cadence: on, off, on, off … seconds, for ever      each "on" is a sum of sines with 5 ms edges
+cadence: on, off, on, off … seconds, for ever      each "on" is a sum of sines with 5 ms edges
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ class Country(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Tone:
-    """Sines of ``frequencies`` Hz, each ``amplitude`` (1 is full scale), switched by ``cadence``: seconds on, off, on, off."""
+    """Sines of ``frequencies`` Hz, each ``amplitude`` (1 is full scale), switched by ``cadence``: seconds on, off,
+    on, off.
+    """
 
     frequencies: tuple[float, ...]
     cadence: tuple[float, ...]

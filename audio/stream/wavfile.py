@@ -31,7 +31,7 @@ def read_wav(file: IO[bytes], rate: int = 8000) -> Samples:
                 raise ParseError("WAV file is longer than an hour")
             data = reader.readframes(count)
     except (wave.Error, EOFError) as error:
-        raise ParseError(f"not a WAV file this program can play: {error or 'it is cut off'}") from error
+        raise ParseError(f"not a WAV file this program can play: {str(error) or 'it is cut off'}") from error
     data = data[: len(data) // (channels * width) * (channels * width)]
     mono = _linear(data, width).reshape(-1, channels).mean(axis=1)
     return convert(np.clip(np.rint(mono), -32768, 32767).astype(np.int16), in_rate, rate)

@@ -62,7 +62,7 @@ class Refusal(enum.Enum):
     REJECTED = enum.auto()
     """Our response to a fresh challenge was refused: the user name or password is wrong."""
     UNSUPPORTED = enum.auto()
-    """No challenge has an algorithm and quality of protection known here, or there is none, or the method takes none."""
+    """No challenge has an algorithm and quality of protection known here, or the method takes no credentials."""
     TOO_MANY = enum.auto()
     """The server keeps calling fresh nonces stale, or keeps naming new realms."""
 

@@ -1,7 +1,7 @@
 """What all calls of an account share: flow and identity, requests under way, timers, and the events' drain.
 
-    a verb's module ── request(…, handler) ──▶ Core ──▶ transaction layer
-    handler(Response | Failure, now) ◀── Core ◀── its events
+a verb's module ── request(…, handler) ──▶ Core ──▶ transaction layer
+handler(Response | Failure, now) ◀── Core ◀── its events
 """
 
 from __future__ import annotations

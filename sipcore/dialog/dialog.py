@@ -51,7 +51,9 @@ class Dialog:
             call_id=request.call_id,
             local=request.from_,
             remote=to,
-            remote_target=_contact_of(response),
+            # §12.1.2 takes it from the Contact. Provisional responses without one are common: then the peer can be
+            # reached as it was reached before, and the 2xx will tell.
+            remote_target=request.uri,
             local_cseq=request.cseq.number,
         )
         dialog.confirm_as_client(response)
@@ -126,9 +128,12 @@ class Dialog:
             self.remote_target = _usable(contacts[0].uri)
 
     def note_allow(self, message: Request | Response) -> None:
-        """Remember what the peer says it understands (RFC 3311 §5.1)."""
+        """Remember what the peer says it understands (RFC 3311 §5.1); what cannot be read says nothing."""
         if "Allow" in message.headers:
-            self.remote_allow = frozenset(message.allow)
+            try:
+                self.remote_allow = frozenset(message.allow)
+            except ParseError:
+                pass  # a wish list, nobody depends on it
 
     def _routing(self) -> tuple[Uri, list[NameAddr]]:
         """Request-URI and Route values: loose, or strict where the first proxy is of RFC 2543 (§12.2.1.1)."""

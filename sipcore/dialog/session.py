@@ -5,7 +5,7 @@
     INCOMING ─answer─▶ ACCEPTED ─ACK─▶ CONFIRMED
                           └─hang up─▶ LEAVING ─ACK─▶ ENDING
 
-Only this file decides what follows what. It knows no message; :mod:`sipcore.dialog.perform` carries the effects out.
+Only this file decides what follows what. It knows no message; :mod:`sipcore.dialog.usage` carries the effects out.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ _WARNING_RE = re.compile(rf"([0-9]{{3}})[ \t]+([^ \t\"]+)[ \t]+({QUOTED})", re.D
 def parse_seconds(text: str) -> int:
     """delta-seconds of Expires, Min-Expires, Min-SE and Flow-Timer; parameters after it are ignored.
 
-    Values over 2^32-1 mean that limit (RFC 4475 §3.1.2.4 lets an element treat them so).
+    Values over 2^32-1 mean that limit: a peer that asks for more than can be written wants it long.
     """
     return parse_uint(text.partition(";")[0], "delta-seconds", maximum=MAX_UINT32, clamp=True)
 

@@ -23,6 +23,7 @@ _REQUEST_LINE_RE = re.compile(rf"({TOKEN}) ([^ \t]+) SIP/([0-9]+)\.([0-9]+)", re
 # "SIP/2.0 200" without the final blank is wrong and seen: RFC 4475 §3.1.1.13 lets a liberal receiver take it.
 _STATUS_LINE_RE = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: (.*))?", re.IGNORECASE)
 _FOLD_RE = re.compile(rb"\r\n[ \t]+")
+_TAG_RE = re.compile(r";[ \t]*tag[ \t]*=", re.IGNORECASE)
 _METHOD_RE = re.compile(rf"({TOKEN})[ \t]")
 
 _MANDATORY = ("From", "To", "Call-ID", "CSeq")
@@ -94,7 +95,7 @@ class MalformedMessage(ParseError):
             headers.add("Via", value)
         for name in _MANDATORY:
             value = self.partial.get(name) or ""
-            if name == "To" and value and "tag" not in value.lower():
+            if name == "To" and value and _TAG_RE.search(value) is None:
                 value = f"{value};tag={to_tag}"
             if value:
                 headers.add(name, value)

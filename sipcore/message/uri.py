@@ -29,9 +29,9 @@ from sipcore.message.grammar import (
 )
 
 # What the separators leave. RFC 3261 wants "#" and non-ASCII escaped in the user part; both arrive bare in the field.
-_USER_CHARS = r'(?:[^\x00-\x20"<>@:%\\\x7f]|%[0-9A-Fa-f]{2})'
-_PARAM_CHARS = r'(?:[^\x00-\x20"<>;?%\\\x7f]|%[0-9A-Fa-f]{2})'
-_HEADER_CHARS = r'(?:[^\x00-\x20"<>%\\\x7f]|%[0-9A-Fa-f]{2})'
+_USER_CHARS = r'(?:[^\x00-\x20"<>@:%\\\x7f\ud800-\udfff]|%[0-9A-Fa-f]{2})'
+_PARAM_CHARS = r'(?:[^\x00-\x20"<>;?%\\\x7f\ud800-\udfff]|%[0-9A-Fa-f]{2})'
+_HEADER_CHARS = r'(?:[^\x00-\x20"<>%\\\x7f\ud800-\udfff]|%[0-9A-Fa-f]{2})'
 
 _SCHEME_RE = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _SIP_RE = re.compile(
@@ -39,12 +39,13 @@ _SIP_RE = re.compile(
     rf"((?:;{_PARAM_CHARS}++)*+)(?:\?({_HEADER_CHARS}++))?",
 )
 _THIRD_COLON_RE = re.compile(r":::(?=[0-9]+\.)")
-_OPAQUE_RE = re.compile(r'[^\x00-\x20"<>\\\x7f]+')
+_OPAQUE_RE = re.compile(r'[^\x00-\x20"<>\\\x7f\ud800-\udfff]+')
 _BRACKETED_RE = re.compile(r'([^"<>,]*)<([^<>]*)>')
 _QUOTED_NAME_RE = re.compile(r'[ \t]*("(?:[^"\\]|\\.)*")[ \t]*<([^<>]*)>', re.DOTALL)
 
 # RFC 3261 §19.1.1: unreserved and user-unreserved need no escape in the user part.
 _USER_SAFE = "-_.!~*'()&=+$,;?/"
+_PARAM_SAFE = "-_.!~*'()[]/:&+$"
 _HEADER_SAFE = "-_.!~*'()[]/?:+$"
 
 # §19.1.4: present in only one URI, these make the two differ. The transport parameter follows from the
@@ -60,8 +61,8 @@ def normal_host(host: str) -> str:
     if not host.startswith("["):
         return host.lower()
     try:
-        # RFC 5118 §4.10: the grammar of RFC 3261 yields a third colon before an embedded IPv4 address, and "an
-        # implementation must tolerate both of the above constructs".
+        # RFC 5118 §4.10: the grammar of RFC 3261 yields a third colon before an embedded IPv4 address, which has to be
+        # tolerated.
         return f"[{ipaddress.IPv6Address(_THIRD_COLON_RE.sub('::', host[1:-1])).compressed}]"
     except ValueError:
         raise ParseError("invalid IPv6 reference") from None
@@ -154,11 +155,11 @@ class Uri:
         return self.host if self.port is None else f"{self.host}:{self.port}"
 
     def param(self, name: str) -> str | None:
-        """The value of a parameter as written: '' when valueless, None when absent."""
+        """The value of a parameter, unescaped: '' when valueless, None when absent."""
         wanted = name.lower()
         for key, value in self.params:
-            if key.lower() == wanted:
-                return value or ""
+            if _fold(key) == wanted:
+                return percent_decode(value or "")
         return None
 
     def header(self, name: str) -> str | None:
@@ -171,12 +172,12 @@ class Uri:
 
     def with_user(self, user: str | None) -> Self:
         """The URI for another user, given unescaped."""
-        return replace(self, user=None if user is None else percent_encode(user, safe=_USER_SAFE))
+        return replace(self, user=None if user is None else _escape(user, _USER_SAFE))
 
     def with_param(self, name: str, value: str | None = None) -> Self:
-        """The URI with a parameter set; the value is escaped where needed."""
+        """The URI with a parameter set, its value given unescaped."""
         if value is not None:
-            value = percent_encode(value, safe="-_.!~*'()[]/:&+$%")
+            value = _escape(value, _PARAM_SAFE)
         return replace(self, params=set_param(self.params, name, value))
 
     def without_params(self, *names: str) -> Self:
@@ -185,7 +186,7 @@ class Uri:
 
     def with_header(self, name: str, value: str) -> Self:
         """The URI with a header added, its value given unescaped."""
-        return replace(self, headers=(*self.headers, (name, percent_encode(value, safe=_HEADER_SAFE))))
+        return replace(self, headers=(*self.headers, (name, _escape(value, _HEADER_SAFE))))
 
     def bare(self) -> Self:
         """The URI without parameters and headers."""
@@ -289,6 +290,11 @@ def _parse_uri_headers(text: str) -> tuple[tuple[str, str], ...]:
             raise ParseError("malformed URI header")
         headers.append((name, value))
     return tuple(headers)
+
+
+def _escape(text: str, safe: str) -> str:
+    # Half a surrogate pair, which a terminal or a JSON text may deliver, has no octets: it becomes a question mark.
+    return percent_encode(text, safe=safe, errors="replace")
 
 
 def _decoded(text: str | None) -> str | None:

@@ -106,6 +106,7 @@ class FlowSupervisor:
         self._proven = False
         self._ever_open = False
         self._announced = False
+        self._start_quietly = False
         self._shown = TransportState.DISCONNECTED
         self._guard_at: float | None = None
         self._series_since = 0.0
@@ -138,8 +139,12 @@ class FlowSupervisor:
 
     # --- verbs -------------------------------------------------------------------------------------------------
 
-    def start(self, now: float) -> None:
-        """Want a flow, and now: collapses every wait, forgets every grudge. No-op while one is open."""
+    def start(self, now: float, *, quiet: bool = False) -> None:
+        """Want a flow, and now: collapses every wait, forgets every grudge. No-op while one is open.
+
+        ``quiet``: failure has been announced already, so that this attempt is a background one.
+        """
+        self._start_quietly = quiet
         self._servers.forgive()
         self._lies, self._distrust_until = 0, 0.0
         self._handle(Input.START if self.online else Input.START_OFFLINE, now)
@@ -173,6 +178,10 @@ class FlowSupervisor:
         self._reason = reason
         self._servers.forgive()
         self._handle(Input.REHOME, now)
+
+    def redirect(self, server: ServerAddress) -> None:
+        """Prefer a server the registrar named (3xx), until it fails."""
+        self._servers.prefer(server)
 
     def other_server(self, now: float) -> bool:
         """Whether failing over is possible at once."""
@@ -295,7 +304,8 @@ class FlowSupervisor:
             case Effect.CLOSE:
                 self._outputs.append(CloseFlow(self.flow, self._reason))
             case Effect.RESET:
-                self.attempt, self._announced, self._brought_forward = 0, False, False
+                self.attempt, self._announced, self._brought_forward = 0, self._start_quietly, False
+                self._start_quietly = False
                 self._series_since = now
             case Effect.SAY_UP:
                 self._ever_open, self._proven = True, False

@@ -45,6 +45,9 @@ class Refused:
     reason: str
     verdict: Verdict
     retry_after_s: float | None = None
+    credentials_refused: bool = False
+    """Our response to a fresh challenge was refused: the name or the password is wrong."""
+
     redirect: Uri | None = None
     """Another host to register at, for verdict REDIRECT."""
 
@@ -93,7 +96,7 @@ class Registrar:
         if self._resends < _MAX_RESENDS and (again := self._answer(request, response)) is not None:
             self._resends += 1
             return again
-        return self._refused(response)
+        return self._refused(request, response)
 
     # --- requests ----------------------------------------------------------------------------------------------
 
@@ -214,7 +217,7 @@ class Registrar:
             return instance == f"<{self._account.instance_id}>" and contact.param("reg-id") in (None, "1")
         return self._contact is not None and contact.uri.equivalent(self._contact)
 
-    def _refused(self, response: Response) -> Refused:
+    def _refused(self, request: Request, response: Response) -> Refused:
         retry_after = _retry_after_s(response)
         verdict = policy.classify(response.status, retry_after=retry_after is not None)
         if verdict is Verdict.CREDENTIALS and self._authenticator.refusal is Refusal.TOO_MANY:
@@ -222,7 +225,10 @@ class Registrar:
         redirect = _redirect_target(response) if verdict is Verdict.REDIRECT else None
         if verdict in (Verdict.TOO_BRIEF, Verdict.NO_OUTBOUND) or (verdict is Verdict.REDIRECT and redirect is None):
             verdict = Verdict.PERMANENT
-        return Refused(response.status, response.reason, verdict, retry_after, redirect)
+        rejected = (response.status in (401, 407) and self._authenticator.rejected_fresh) or (
+            response.status == 403 and self._authenticator.carries_fresh(request)
+        )
+        return Refused(response.status, response.reason, verdict, retry_after, rejected, redirect)
 
 
 def _expires_of(contact: NameAddr) -> int | None:

@@ -222,15 +222,16 @@ class RegistrationSupervisor:
             return
         if self._state not in _ANSWERABLE:
             return
-        self._verdict, self._retry_after_s = refusal.verdict, refusal.retry_after_s
+        self._verdict = Verdict.TEMPORARY if refusal.verdict is Verdict.REDIRECT else refusal.verdict
+        self._retry_after_s = refusal.retry_after_s
         self._reason = f"{refusal.status} {refusal.reason}"
-        self._say_refused(refusal.status, refusal.reason)
+        self._say_refused(refusal.status, refusal.reason, credentials=refusal.credentials_refused)
         if refusal.verdict is Verdict.PERMANENT:
             self._forget_binding_of(refusal)
             self._handle(Input.REFUSED, now)
-            self._park()
+            self._park_if_hopeless()
             return
-        move = elsewhere and refusal.status >= 500 or refusal.redirect is not None
+        move = (elsewhere and refusal.status >= 500) or refusal.redirect is not None
         self._failed(now, Input.FAILED_ELSEWHERE if move else Input.FAILED)
         if move and self._state is State.NO_FLOW:
             self._reform(self._reason, avoid_s=refusal.retry_after_s or 0.0)
@@ -262,6 +263,7 @@ class RegistrationSupervisor:
         if self.due_at is not None and now >= self.due_at:
             self.due_at = None
             self._handle(Input.DUE if self._flow_is_up else Input.DUE_NO_FLOW, now)
+            self._park_if_hopeless()
         if self._bound_until is not None and now >= self._bound_until:
             self._reason = "the registration expired"
             self._handle(Input.EXPIRED, now)
@@ -327,8 +329,7 @@ class RegistrationSupervisor:
             case Effect.ARM_RETRY:
                 self._arm_retry(now)
             case Effect.ARM_REFRESH:
-                assert self._bound_until is not None  # set by the acceptance that led here
-                self.due_at = now + policy.refresh_wait_s(self._bound_until - now, self._ids)
+                self.due_at = now + policy.refresh_wait_s((self._bound_until or now) - now, self._ids)
             case Effect.ARM_SLOW:
                 self._arm_slow(now)
             case Effect.DISARM:
@@ -355,19 +356,15 @@ class RegistrationSupervisor:
             self._outputs.append(RegistrationAttempt(self.attempt, self._attempts))
         self._outputs.append(SendRegister(self._timeout_s()))
 
-    def _say_refused(self, status: int, reason: str) -> None:
+    def _say_refused(self, status: int, reason: str, *, credentials: bool = False) -> None:
         _log.info("Registration attempt refused: %d %s", status, reason)
         if not self._quiet and self._state is State.SENDING:
-            self._outputs.append(
-                RegistrationRefused(
-                    self.attempt, self._attempts, status, reason, self._verdict is Verdict.CREDENTIALS
-                )
-            )
+            self._outputs.append(RegistrationRefused(self.attempt, self._attempts, status, reason, credentials))
 
     def _arm_retry(self, now: float) -> None:
-        wait = policy.registration_wait_s(self.attempt, self._delay_s)
-        if self._retry_after_s is not None:
-            wait = self._retry_after_s  # resilience.md 3.2: "wait as told"
+        wait = policy.registration_wait_s(max(1, self.attempt), self._delay_s)
+        if self._retry_after_s is not None and self._state is State.RETRY_WAIT:
+            wait = self._retry_after_s  # obeyed to the second, be it shorter or longer than the series
         self.due_at = now + wait
         if self._state is State.RETRY_WAIT:
             _log.info("Waiting %dms before retry attempt %d", round(wait * 1000), self.attempt + 1)
@@ -398,10 +395,7 @@ class RegistrationSupervisor:
 
     def _park_if_hopeless(self) -> None:
         if self.parked:
-            self._park()
-
-    def _park(self) -> None:
-        self._outputs.append(ParkFlow(self._reason))
+            self._outputs.append(ParkFlow(self._reason))
 
     def _show(self) -> None:
         shown = self.shown

@@ -101,6 +101,7 @@ TRANSITIONS: dict[tuple[State, Input], Transition] = {
     (St.SENDING, In.REFUSED): (St.SLOW_WAIT, (Fx.SAY_GAVE_UP,)),
     (St.SENDING, In.FLOW_DOWN): (St.NO_FLOW, (Fx.SAY_LOST, Fx.UNCOUNT)),
     (St.SENDING, In.EXPIRED): (St.SENDING, (Fx.SAY_LOST,)),
+    (St.SENDING, In.START): (St.SENDING, (Fx.NEW_SERIES,)),
     (St.SENDING, In.STOP): (St.STOPPING, ()),
     (St.SENDING, In.STOP_BOUND): (St.STOPPING, ()),
     (St.RETRY_WAIT, In.DUE): (St.SENDING, (Fx.SEND,)),
@@ -109,6 +110,7 @@ TRANSITIONS: dict[tuple[State, Input], Transition] = {
     (St.RETRY_WAIT, In.START_NO_FLOW): _BEGIN_NO_FLOW,
     (St.RETRY_WAIT, In.FLOW_DOWN): (St.RETRY_WAIT, (Fx.SAY_LOST,)),
     (St.RETRY_WAIT, In.EXPIRED): (St.RETRY_WAIT, (Fx.SAY_LOST,)),
+    (St.RETRY_WAIT, In.TRANSPORT_GAVE_UP): (St.NO_FLOW, (Fx.DISARM, Fx.QUIET_SERIES)),
     (St.RETRY_WAIT, In.STOP): _END,
     (St.RETRY_WAIT, In.STOP_BOUND): _REMOVE,
     (St.LAST_WAIT, In.DUE): (St.SLOW_WAIT, (Fx.ARM_SLOW, Fx.SAY_GAVE_UP)),
@@ -117,6 +119,7 @@ TRANSITIONS: dict[tuple[State, Input], Transition] = {
     (St.LAST_WAIT, In.START_NO_FLOW): _BEGIN_NO_FLOW,
     (St.LAST_WAIT, In.FLOW_DOWN): (St.LAST_WAIT, (Fx.SAY_LOST,)),
     (St.LAST_WAIT, In.EXPIRED): (St.LAST_WAIT, (Fx.SAY_LOST,)),
+    (St.LAST_WAIT, In.TRANSPORT_GAVE_UP): (St.NO_FLOW, (Fx.DISARM, Fx.QUIET_SERIES)),
     (St.LAST_WAIT, In.STOP): _END,
     (St.LAST_WAIT, In.STOP_BOUND): _REMOVE,
     (St.SLOW_WAIT, In.DUE): (St.SENDING, (Fx.QUIET_SERIES, Fx.SEND)),
@@ -124,7 +127,7 @@ TRANSITIONS: dict[tuple[State, Input], Transition] = {
     # A new flow may mean a new PBX: worth one quiet attempt. (Not fed where credentials were refused.)
     (St.SLOW_WAIT, In.FLOW_UP): (St.SENDING, (Fx.DISARM, Fx.QUIET_SERIES, Fx.SEND)),
     (St.SLOW_WAIT, In.FLOW_DOWN): (St.SLOW_WAIT, (Fx.SAY_LOST,)),
-    # Until now failing to refresh was nobody's business.
+    # Failing to refresh is nobody's business as long as the binding lives.
     (St.SLOW_WAIT, In.EXPIRED): (St.SLOW_WAIT, (Fx.SAY_LOST, Fx.SAY_GAVE_UP)),
     (St.SLOW_WAIT, In.START): _BEGIN,
     (St.SLOW_WAIT, In.START_NO_FLOW): _BEGIN_NO_FLOW,

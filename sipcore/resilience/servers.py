@@ -24,6 +24,7 @@ class ServerList:
     def __init__(self, servers: tuple[ServerAddress, ...]) -> None:
         if not servers:
             raise ValueError("an account needs at least one server")
+        self._configured = servers
         self._servers = servers
         self._health = {server: _Health() for server in servers}
         self._last_probed = -1
@@ -58,6 +59,11 @@ class ServerList:
         """Start afresh: another network, or the user asked."""
         for server in self._servers:
             self._health[server].avoid_until = 0.0
+
+    def prefer(self, server: ServerAddress) -> None:
+        """Put a server the PBX itself named first; only the last one named is kept."""
+        self._servers = (server, *(other for other in self._configured if other != server))
+        self._health.setdefault(server, _Health()).avoid_until = 0.0
 
     def next_to_probe(self) -> ServerAddress | None:
         """The servers in turn; None where none of them can be probed (UDP has nothing to connect)."""

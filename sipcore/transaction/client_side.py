@@ -1,7 +1,7 @@
 """The client half of the transaction layer: carries out what the two client machines decide.
 
-    request ─▶ record + machine ─▶ transmits
-    response ─▶ match (RFC 3261 §17.1.3) ─▶ machine ─▶ effects ─▶ ACK, events, timers
+request ─▶ record + machine ─▶ transmits
+response ─▶ match (RFC 3261 §17.1.3) ─▶ machine ─▶ effects ─▶ ACK, events, timers
 """
 
 from __future__ import annotations

@@ -74,6 +74,4 @@ class TransactionTransportFailed:
     transaction: TransactionId
 
 
-TransactionEvent = (
-    RequestReceived | AckReceived | ResponseReceived | TransactionTimedOut | TransactionTransportFailed
-)
+TransactionEvent = RequestReceived | AckReceived | ResponseReceived | TransactionTimedOut | TransactionTransportFailed

@@ -45,9 +45,7 @@ class TransactionLayer:
 
     # --- the transaction user ------------------------------------------------------------------------------
 
-    def request(
-        self, request: Request, flow: FlowId, *, now: float, timeout_s: float | None = None
-    ) -> TransactionId:
+    def request(self, request: Request, flow: FlowId, *, now: float, timeout_s: float | None = None) -> TransactionId:
         """Send ``request`` (without our Via, which is added to it) in a new client transaction.
 
         ``timeout_s`` replaces the 32 s of timer B or F. On a flow that is not open the transaction fails at

@@ -148,9 +148,7 @@ class ServerSide:
         cancels = self._by_key.get((*key[:-1], "INVITE")) if request.method == "CANCEL" else None
         self._wire.events.append(RequestReceived(number, request, flow, cancels))
 
-    def _feed_request(
-        self, record: _InviteRecord | _PlainRecord, request: Request, flow: FlowId, now: float
-    ) -> None:
+    def _feed_request(self, record: _InviteRecord | _PlainRecord, request: Request, flow: FlowId, now: float) -> None:
         if record.flow is None:
             record.flow = flow
         if isinstance(record, _PlainRecord):

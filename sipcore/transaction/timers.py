@@ -74,9 +74,7 @@ class TimerQueue(Generic[_K]):
 
     def shift(self, gap_s: float, keep: Callable[[_K], bool] = lambda _: False) -> None:
         """Put every deadline off by ``gap_s``, the length of a sleep, but those of keys that ``keep`` theirs."""
-        self._current = {
-            key: (at if keep(key) else at + gap_s, order) for key, (at, order) in self._current.items()
-        }
+        self._current = {key: (at if keep(key) else at + gap_s, order) for key, (at, order) in self._current.items()}
         self._heap = [(at, order, key) for key, (at, order) in self._current.items()]
         heapq.heapify(self._heap)
 

@@ -51,8 +51,8 @@ class Engine:
         self._process: subprocess.Popen[str] | None = None
         self._thread: threading.Thread | None = None
         lab_account = config.ACCOUNTS.get(username)
-        self._environment = {
-            **os.environ,
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("OFFHOOK_", "XDG_"))},
             **{name: str(self._made(where)) for name, where in _DIRECTORIES.items()},
             "OFFHOOK_PASSWORD": password if password is not None else (lab_account.password if lab_account else ""),
             "PYTHONPATH": str(PROJECT),
@@ -112,7 +112,7 @@ class Engine:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env=self._environment,
+                env=self.environment,
                 cwd=self.directory,
                 text=True,
                 encoding="utf-8",
@@ -138,7 +138,8 @@ class Engine:
 
     def wait_end(self, timeout_s: float = 15.0) -> int:
         """Its exit status, once it ended by itself; all its events are in by then."""
-        assert self._process is not None and self._thread is not None
+        assert self._process is not None
+        assert self._thread is not None
         status = self._process.wait(timeout_s)
         self._thread.join(5)
         return status
@@ -183,7 +184,7 @@ class Engine:
             capture_output=True,
             text=True,
             timeout=timeout_s,
-            env=self._environment,
+            env=self.environment,
             cwd=self.directory,
             check=False,
         )
@@ -196,6 +197,11 @@ class Engine:
     def calls(self) -> list[dict[str, Any]]:
         """The calls in `status`."""
         result: list[dict[str, Any]] = self.status()["calls"]
+        return result
+
+    def history(self) -> list[dict[str, Any]]:
+        """`ctl history --json`, newest first."""
+        result: list[dict[str, Any]] = json.loads(self.ctl("history", "--json").stdout)
         return result
 
     def dial(self, target: str) -> str:
@@ -230,6 +236,14 @@ class Engine:
             return [call for call in self.calls() if call["state"] == state]
 
         return wait_until(found, what=f"a call is {state}", timeout_s=timeout_s)[0]
+
+    def wait_seconds(self, seconds: float) -> dict[str, Any]:
+        """The first call that has lasted that long since its answer, once there is one."""
+
+        def found() -> list[dict[str, Any]]:
+            return [call for call in self.calls() if call["duration_s"] >= seconds]
+
+        return wait_until(found, what=f"a call lasts {seconds:g} s", timeout_s=seconds + 15)[0]
 
     def wait_no_calls(self, timeout_s: float = 10.0) -> None:
         """Return once there is no call."""

@@ -1,19 +1,16 @@
-"""Fixtures of the lab: the PBX, the sound server, captures, and engines, each skipped with its reason where it cannot be.
-
-OFFHOOK_LAB=required turns a skip into a failure. A failed test leaves what explains it in `reports/`.
-"""
+"""Fixtures of the lab: PBX, sound server, captures, engines; each skipped with the reason where it cannot be had."""
 
 from __future__ import annotations
 
-import os
-import re
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.lab.evidence import WITNESSES, Witness, require
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.lab.asterisk import Asterisk
     from tests.lab.engine import Engine
@@ -21,38 +18,6 @@ if TYPE_CHECKING:
     from tests.lab.relay import Relay
     from tests.lab.sound import SoundServer
     from tests.lab.wire import Capture
-
-REPORTS = Path(__file__).resolve().parents[2] / "reports"
-
-
-@runtime_checkable
-class Witness(Protocol):
-    """Something that can tell what happened."""
-
-    def save_evidence(self, directory: Path) -> None: ...
-
-
-def require(reason: str | None) -> None:
-    """Skip the test with a reason, or fail it where the lab is required; None lets it go on."""
-    if reason is not None and os.environ.get("OFFHOOK_LAB") == "required":
-        pytest.fail(f"OFFHOOK_LAB=required, but {reason}", pytrace=False)
-    if reason is not None:
-        pytest.skip(reason)
-
-
-def save_evidence(item: pytest.Item) -> None:
-    """Let everything a failed test used say what it saw."""
-    directory = REPORTS / re.sub(r"[^\w.-]+", "_", item.nodeid)
-    arguments: dict[str, Any] = getattr(item, "funcargs", {})
-    witnesses = [value for value in arguments.values() if isinstance(value, Witness)]
-    witnesses += item.stash.get(WITNESSES, [])
-    if witnesses:
-        directory.mkdir(parents=True, exist_ok=True)
-    for witness in witnesses:
-        witness.save_evidence(directory)
-
-
-WITNESSES = pytest.StashKey[list[Witness]]()
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +99,7 @@ def make_engine(request: pytest.FixtureRequest) -> Iterator[Callable[..., Engine
     from tests.lab.engine import Engine
 
     engines: list[Engine] = []
-    witnesses = request.node.stash.setdefault(WITNESSES, [])
+    witnesses: list[Witness] = request.node.stash.setdefault(WITNESSES, [])
 
     def make(*arguments: Any, **settings: Any) -> Engine:
         engine = Engine(*arguments, **settings)

@@ -17,6 +17,7 @@ import socket
 import struct
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from tests.lab import asterisk_config as config
@@ -50,6 +51,10 @@ def sibling_address(address: str) -> str:
     """A loopback address as long as a given one, for the relay in front of it."""
     first, second, *rest = address.split(".")
     return ".".join([first, str(int(second) + 100) if len(second) == 3 else str(int(second) + 10), *rest])
+
+
+def _same(protocol: T) -> T:
+    return protocol
 
 
 class Relay:
@@ -102,7 +107,7 @@ class Relay:
         await self._listen()
         for port in UDP_PORTS:
             front = _DatagramFront(self, port)
-            await self._loop.create_datagram_endpoint(lambda front=front: front, local_addr=(self.address, port))
+            await self._loop.create_datagram_endpoint(partial(_same, front), local_addr=(self.address, port))
             self._datagrams.append(front)
 
     async def _listen(self) -> None:
@@ -243,7 +248,7 @@ class _DatagramFront(asyncio.DatagramProtocol):
             target = (self._relay.upstream, self._port)
             asyncio.ensure_future(  # noqa: RUF006 - ends with the socket, which `close` closes
                 asyncio.get_running_loop().create_datagram_endpoint(
-                    lambda: back, local_addr=(self._relay.address, 0), remote_addr=target
+                    partial(_same, back), local_addr=(self._relay.address, 0), remote_addr=target
                 )
             )
         self._backs[addr].send(data)

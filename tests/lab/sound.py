@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -53,6 +54,8 @@ class Recording:
             )
         # An idle null sink's monitor may take two seconds to move.
         wait_until(lambda: self._path.stat().st_size > 0, what=f"{source} delivers sound")
+        self.started_at = time.monotonic() - self.seconds
+        """When its first sample was taken, on the monotonic clock, to some 20 ms."""
 
     @property
     def seconds(self) -> float:

@@ -97,7 +97,8 @@ class Capture:
         """A line for each packet tshark calls malformed, or warns of in SIP, SDP, RTP or RTCP."""
         ours = "(sip || sdp || rtp || rtcp || websocket || http) && _ws.expert.severity >= 6291456"
         text = self._tshark(
-            *("-Y", f"_ws.malformed || ({ours})", "-T", "fields", "-E", "separator=/s"),
+            # An ICMP error quotes the beginning of a packet, which is malformed by nature.
+            *("-Y", f"(_ws.malformed || ({ours})) && !icmp", "-T", "fields", "-E", "separator=/s"),
             *("-e", "frame.number", "-e", "frame.protocols", "-e", "_ws.expert.message", "-e", "_ws.col.Info"),
         )
         return text.splitlines()

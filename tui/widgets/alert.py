@@ -5,12 +5,16 @@ It never takes the focus, so nobody answers a call by typing.
 
 from __future__ import annotations
 
-from phone.protocol.snapshots import CallSlice
-from phone.state import PhoneState
+from typing import TYPE_CHECKING
+
 from tui.actions import keys_of
 from tui.i18n import _
 from tui.text import clean, duration
 from tui.widgets.rows import Row, Rows
+
+if TYPE_CHECKING:
+    from phone.protocol.snapshots import CallSlice
+    from phone.state import PhoneState
 
 BLANK: list[Row] = [[], []]
 

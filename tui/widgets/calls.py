@@ -6,11 +6,15 @@
 
 from __future__ import annotations
 
-from phone.protocol.snapshots import CallSlice
-from phone.state import PhoneState
+from typing import TYPE_CHECKING
+
 from tui.i18n import _
 from tui.text import clean, duration, fit
 from tui.widgets.rows import Row, Rows
+
+if TYPE_CHECKING:
+    from phone.protocol.snapshots import CallSlice
+    from phone.state import PhoneState
 
 
 def current_call(state: PhoneState) -> CallSlice | None:

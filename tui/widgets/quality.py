@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from phone.protocol.snapshots import CallSlice
+from typing import TYPE_CHECKING
+
 from tui.i18n import _
 from tui.widgets.rows import Row, Rows
+
+if TYPE_CHECKING:
+    from phone.protocol.snapshots import CallSlice
 
 _GRADES = (
     (4.2, "excellent", "ok"),

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from phone.protocol.snapshots import HistoryEntry
 from tui.i18n import _
 from tui.text import clean, duration, fit
 from tui.widgets.list_rows import ListRows
-from tui.widgets.rows import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from phone.protocol.snapshots import HistoryEntry
+    from tui.widgets.rows import Row
 
 
 def local_day(at: float) -> datetime.date:

@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
-from phone.state import PhoneState
+from typing import TYPE_CHECKING
+
 from tui.i18n import _
 from tui.text import clean
 from tui.widgets.rows import Piece, Row, Rows
+
+if TYPE_CHECKING:
+    from phone.state import PhoneState
 
 _SEPARATOR: Piece = (" │ ", "dim")
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from audio.codec import g711
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ALL_SAMPLES = np.arange(-32768, 32768, dtype=np.int32).astype(np.int16)
 ALL_OCTETS = bytes(range(256))
@@ -58,12 +61,35 @@ def test_encodes_all_samples_as_the_decision_tables_say(codec: g711.G711, derive
 
 def test_mu_law_decision_and_output_values_of_table_2a() -> None:
     """G.711 table 2a prints these rows."""
-    octet_of_14_bit = {0: 0xFF, 1: 0xFE, 3: 0xFD, 31: 0xEF, 95: 0xDF, 223: 0xCF, 479: 0xBF, 991: 0xAF, 2015: 0x9F, 4063: 0x8F, 7903: 0x80}
+    octet_of_14_bit = {
+        0: 0xFF,
+        1: 0xFE,
+        3: 0xFD,
+        31: 0xEF,
+        95: 0xDF,
+        223: 0xCF,
+        479: 0xBF,
+        991: 0xAF,
+        2015: 0x9F,
+        4063: 0x8F,
+        7903: 0x80,
+    }
     samples = np.array([v * 4 for v in octet_of_14_bit], dtype=np.int16)
     assert list(g711.PCMU.encode(samples)) == list(octet_of_14_bit.values())
     just_below = np.array([v * 4 - 1 for v in octet_of_14_bit if v], dtype=np.int16)
     assert list(g711.PCMU.encode(just_below)) == [octet + 1 for octet in list(octet_of_14_bit.values())[1:]]
-    outputs = {0xFF: 0, 0xFE: 2, 0xEF: 33, 0xDF: 99, 0xCF: 231, 0xBF: 495, 0xAF: 1023, 0x9F: 2079, 0x8F: 4191, 0x80: 8031}
+    outputs = {
+        0xFF: 0,
+        0xFE: 2,
+        0xEF: 33,
+        0xDF: 99,
+        0xCF: 231,
+        0xBF: 495,
+        0xAF: 1023,
+        0x9F: 2079,
+        0x8F: 4191,
+        0x80: 8031,
+    }
     assert list(g711.PCMU.decode(bytes(outputs))) == [v * 4 for v in outputs.values()]
 
 
@@ -77,7 +103,9 @@ def test_a_law_decision_and_output_values_of_table_1a() -> None:
 
 
 def test_shifting_negative_samples_right_is_the_common_mistake() -> None:
-    """An arithmetic shift rounds negative values away from zero: 4 inputs at each of 127 decision values come out one step too loud."""
+    """An arithmetic shift rounds negative values away from zero: 4 inputs at each of 127 decision values come out one
+    step too loud.
+    """
     mistaken = bytes(mu_law_by_chord(int(s) if s >= 0 else int(s) // 4 * 4 - 1) for s in ALL_SAMPLES)
     assert sum(a != b for a, b in zip(mistaken, g711.PCMU.encode(ALL_SAMPLES), strict=True)) == 508
 
@@ -93,7 +121,11 @@ def test_decode_then_encode_is_the_identity(codec: g711.G711) -> None:
 def test_error_is_at_most_half_a_step(codec: g711.G711) -> None:
     decoded = codec.decode(codec.encode(ALL_SAMPLES)).astype(np.int32)
     error = np.abs(decoded - ALL_SAMPLES.astype(np.int32))
-    assert np.all(error <= np.maximum(8, np.abs(ALL_SAMPLES.astype(np.int32)) * 0.032 + 4) + 640 * (np.abs(ALL_SAMPLES.astype(np.int32)) > 32124))
+    assert np.all(
+        error
+        <= np.maximum(8, np.abs(ALL_SAMPLES.astype(np.int32)) * 0.032 + 4)
+        + 640 * (np.abs(ALL_SAMPLES.astype(np.int32)) > 32124)
+    )
 
 
 def test_takes_slices_and_leaves_the_input_alone() -> None:

@@ -62,11 +62,15 @@ class FakeBackend:
         """Count it."""
         self.refreshed += 1
 
-    def open(self, role: Role, name: str | None) -> OpenStream:
-        """A stream whose ring the test fills or empties."""
+    def check(self, role: Role, name: str | None) -> None:
+        """Fail as opening would."""
         self.open_gate.wait()
         if self.failure is not None:
             raise self.failure
+
+    def open(self, role: Role, name: str | None) -> OpenStream:
+        """A stream whose ring the test fills or empties."""
+        self.check(role, name)
         stream = FakeStream(name or "fake", FrameRing(self.rate // 2), self.rate)
         self.streams.append((role, stream))
         return stream

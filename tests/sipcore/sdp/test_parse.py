@@ -48,7 +48,7 @@ def test_written_with_crlf_and_in_order() -> None:
     description = parse(EXAMPLE)
     written = bytes(description)
     assert written.count(b"\n") == written.count(b"\r\n")
-    assert [line[:1] for line in written.decode().split("\r\n")] == list("voscbtmmmca") + [""]
+    assert [line[:1] for line in written.decode().split("\r\n")] == [*"voscbtmmmca", ""]
     assert parse(written) == description
 
 
@@ -105,7 +105,7 @@ def test_tolerated() -> None:
         b"v=0\r\no=- 1 -1 IN IP4 192.0.2.1\r\n",
         "v=0\r\no=- ١ 1 IN IP4 192.0.2.1\r\n".encode(),
         b"v=0\r\no=- 1 " + b"9" * 21 + b" IN IP4 192.0.2.1\r\n",
-        sdp("c=IN IP4"),
+        b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\nc=IN IP4\r\n",
         sdp("m=audio RTP/AVP 0"),
         sdp("m=audio 65536 RTP/AVP 0"),
         sdp("m=audio 1/99999 RTP/AVP 0"),

@@ -1,0 +1,389 @@
+"""The sound of every call, behind verbs that never wait: the engine loop's side of the media thread.
+
+    phone ── verbs ──▶ AudioEngine ── commands ──▶ MediaThread ══ RTP, RTCP
+          ◀─ events ──      │                          ║
+                            └── DeviceSet ── rings, while a device is open
+
+Sound problems are events, never exceptions: a call without a device is a call with silence. Devices open when the first
+call or tone wants them and stay open a little after the last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import ipaddress
+import logging
+import random
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+
+from audio.core import MediaCore, Samples
+from audio.core.statistics import MediaStatistics
+from audio.io.backend import BackendThread, DeviceBackend
+from audio.io.commands import (
+    Activate,
+    AddSession,
+    CloseSession,
+    Configure,
+    Mute,
+    PlayTone,
+    Record,
+    ReplaceSockets,
+    SendDtmf,
+    Stop,
+)
+from audio.io.device import PortAudioBackend
+from audio.io.devices import DeviceSet
+from audio.io.events import (
+    AudioDeviceLost,
+    AudioDeviceRestored,
+    AudioEvent,
+    AudioProblem,
+    CallMediaEnded,
+    CallMediaEvent,
+    Levels,
+)
+from audio.io.fake import SyntheticSpeaker
+from audio.io.probe import DeviceList, probe_devices
+from audio.io.realtime import RealtimeGuard
+from audio.io.settings import AudioSettings, Role, WaveFile
+from audio.io.sockets import MediaSockets, NoMediaPort, bind_pair
+from audio.io.thread import MediaThread
+from audio.io.tone import ToneSource
+from audio.io.wave import WaveMicrophone, WaveProblem, WaveSpeaker, load_wave
+from audio.session import MediaSession
+from audio.stream.recorder import numbered_path
+from audio.stream.tones import Country, ToneKind
+from sipcore.errors import LocalProtocolError
+from sipcore.ids import IdSource
+from sipcore.media import LocalMedia, MediaParameters
+
+__all__ = [
+    "AudioDeviceLost",
+    "AudioDeviceRestored",
+    "AudioEngine",
+    "AudioEvent",
+    "AudioProblem",
+    "AudioSettings",
+    "CallMediaEnded",
+    "CallMediaEvent",
+    "DeviceList",
+    "Levels",
+    "NoMediaPort",
+    "Role",
+    "ToneKind",
+]
+
+_log = logging.getLogger(__name__)
+
+_PRELOAD_AFTER_S = 0.5
+_STOP_DEADLINE_S = 1.0
+_DTMF = frozenset("0123456789*#ABCDabcd!,")
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call as the loop keeps it."""
+
+    address: str
+    parameters: MediaParameters | None = None
+
+
+class AudioEngine:
+    """All verbs are for the loop that called :meth:`start`. One for a call that is gone does nothing.
+
+    ``on_event`` is called on the loop. ``backend`` replaces PortAudio.
+    """
+
+    def __init__(
+        self,
+        settings: AudioSettings,
+        *,
+        ids: IdSource | None = None,
+        on_event: Callable[[AudioEvent], None],
+        loop: asyncio.AbstractEventLoop | None = None,
+        backend: DeviceBackend | None = None,
+    ) -> None:
+        self.settings = settings
+        self._ids = ids or IdSource(random.SystemRandom())
+        self._on_event = on_event
+        self._loop = loop
+        self._backend = BackendThread(backend or PortAudioBackend())
+        self._thread = MediaThread(self._from_thread)
+        self._guard = RealtimeGuard()
+        self._calls: dict[str, _Call] = {}
+        self._active: str | None = None
+        self._tones: dict[Role, ToneKind] = {}
+        self._devices = DeviceSet(settings, self._backend, self._thread, self._deliver)
+        self._recordings: list[WaveSpeaker] = []
+        self._recorded = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -------------------------------------------------------------------------------------------- life and devices
+
+    async def start(self) -> None:
+        """Begin. The sound library is loaded a moment later, off the loop; what is wrong with it comes as an event."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+        self._devices.use(self.settings)
+        self._spawn(self._preload())
+
+    async def stop(self) -> None:
+        """End all calls' media (RTCP BYE), finish recordings, give devices back. At most some two seconds."""
+        for task in self._tasks:
+            task.cancel()
+        self._devices.give_back()
+        self._thread.send(Stop())
+        await asyncio.to_thread(self._thread.join, _STOP_DEADLINE_S)
+        self._calls.clear()
+        self._guard.release()
+        await self.recordings_finished(_STOP_DEADLINE_S)
+        try:
+            await self._backend.run(self._backend.backend.shut_down, _STOP_DEADLINE_S)
+        except TimeoutError:
+            _log.warning("! the sound system hangs; it is left behind")
+        self._backend.end()
+
+    async def set_devices(
+        self, *, input: str | None = None, output: str | None = None, ring: str | None = None
+    ) -> None:
+        """Other devices from now on, in the midst of calls too; files serve calls that begin later."""
+        now = self.settings
+        self.settings = dataclasses.replace(
+            now,
+            input=now.input if input is None else input,
+            output=now.output if output is None else output,
+            ring=now.ring if ring is None else ring,
+        )
+        self._devices.use(self.settings)
+        self._want_devices()
+        await self._check()
+
+    async def devices(self) -> DeviceList:
+        """What is plugged in, asked in a process of its own."""
+        return await probe_devices()
+
+    def device_name(self, role: Role) -> str:
+        """The open device's name, or what was chosen while none is open."""
+        return self._devices.name(role)
+
+    @property
+    def synthetic_speaker(self) -> SyntheticSpeaker | None:
+        """What a synthetic output was played, while one is chosen."""
+        return self._devices.synthetic_speaker
+
+    def _want_devices(self) -> None:
+        self._devices.want(calls=bool(self._calls), tones=frozenset(self._tones))
+
+    async def _preload(self) -> None:
+        await asyncio.sleep(_PRELOAD_AFTER_S)
+        await self._check()
+
+    async def _check(self) -> None:
+        """Tell what is wrong before a call finds out."""
+        await self._devices.check()
+        match self.settings.choice(Role.MICROPHONE):
+            case WaveFile(path):
+                await self._load_wave(path)
+            case _:
+                pass
+
+    # --------------------------------------------------------------------------------------------------- calls
+
+    async def open(self, call: str, local_address: str, *, port: int | None = None) -> LocalMedia:
+        """Bind a call's RTP and RTCP ports on ``local_address`` and listen; nothing is sent before :meth:`configure`.
+
+        ``port`` asks for one RTP port, to resume a call whose far end still sends there. The caller adds codecs and
+        profile.
+        Raises :class:`NoMediaPort`, and :class:`sipcore.errors.LocalProtocolError` for a call that is open already.
+        """
+        if call in self._calls:
+            raise LocalProtocolError(f"call {call} has media already")
+        sockets = self._bind(local_address, port)
+        entry = self._calls[call] = _Call(local_address)
+        self._guard.hold()
+        self._want_devices()
+        microphone: WaveMicrophone | None = None
+        match self.settings.choice(Role.MICROPHONE):
+            case WaveFile(path):
+                samples = await self._load_wave(path)
+                microphone = WaveMicrophone(samples) if samples is not None else None
+            case _:
+                pass
+        core = MediaCore(self._ids, wall_offset_s=time.time() - time.monotonic())
+        media = LocalMedia(
+            address=local_address,
+            rtp_port=sockets.rtp_port,
+            rtcp_port=sockets.rtcp_port,
+            ssrc=core.ssrc,
+            cname=core.cname,
+        )
+        if self._calls.get(call) is not entry:
+            sockets.close()
+            raise LocalProtocolError(f"call {call} ended while its sound was made ready")
+        self._thread.send(AddSession(MediaSession(call, core, microphone=microphone), sockets))
+        return media
+
+    async def rehome(self, call: str, local_address: str) -> LocalMedia | None:
+        """The call's media from another local address, for the re-INVITE that tells of it; ``None`` if it is gone.
+
+        The stream goes on: same SSRC, sequence numbers and jitter buffer.
+        """
+        entry = self._calls.get(call)
+        if entry is None:
+            return None
+        sockets = self._bind(local_address, None)
+        entry.address = local_address
+        self._thread.send(ReplaceSockets(call, sockets))
+        return LocalMedia(address=local_address, rtp_port=sockets.rtp_port, rtcp_port=sockets.rtcp_port)
+
+    def configure(self, call: str, parameters: MediaParameters) -> None:
+        """Media as an offer/answer round agreed; the first packet leaves at once, sound device or not.
+
+        A call's first round makes it the active call where no other is.
+        """
+        entry = self._calls.get(call)
+        if entry is None or (entry.parameters and parameters.negotiation < entry.parameters.negotiation):
+            return
+        first, entry.parameters = entry.parameters is None, parameters
+        if first:
+            self._start_recording(call)
+            if self._active is None:
+                self.activate(call)
+        if _is_numeric(parameters.remote_address):
+            self._thread.send(Configure(call, parameters))
+        else:
+            self._spawn(self._configure_by_name(call, parameters))
+
+    def activate(self, call: str | None) -> None:
+        """This call has the microphone and the speaker; the others hear and are heard by nobody."""
+        self._active = call
+        self._thread.send(Activate(call))
+
+    def mute(self, call: str, muted: bool) -> None:
+        """Send faint noise in place of the microphone."""
+        self._thread.send(Mute(call, muted))
+
+    def send_dtmf(self, call: str, digits: str) -> bool:
+        """Send ``0-9 * # A-D !`` (``,`` is a pause) as telephone-events; false when the far end takes none.
+
+        Raises :class:`sipcore.errors.LocalProtocolError` for another character.
+        """
+        if not _DTMF.issuperset(digits):
+            raise LocalProtocolError(f"{digits!r} holds a character that is no telephone key")
+        entry = self._calls.get(call)
+        if entry is None or entry.parameters is None or entry.parameters.send_dtmf is None:
+            return False
+        self._thread.send(SendDtmf(call, digits))
+        return True
+
+    def close_call(self, call: str) -> None:
+        """Stop a call's media now: RTCP BYE, ports given back, recording finished. :class:`CallMediaEnded` follows."""
+        if self._calls.pop(call, None) is None:
+            return
+        self._thread.send(CloseSession(call))
+        if self._active == call:
+            self._active = None
+        if not self._calls:
+            self._guard.release()
+        self._want_devices()
+
+    def tone(self, kind: ToneKind | None, role: Role = Role.SPEAKER) -> None:
+        """Play a tone until the next, over a call if there is one; ``None`` stops it. ``role``: speaker or ring device."""
+        if kind is None:
+            self._tones.pop(role, None)
+            self._thread.send(PlayTone(role, None))
+        else:
+            self._tones[role] = kind
+            self._thread.send(PlayTone(role, ToneSource(kind, _country(self.settings.country))))
+        self._want_devices()
+
+    def statistics(self, call: str) -> MediaStatistics | None:
+        """The call's figures, at most 100 ms old; ``None`` before its media and after it."""
+        return self._thread.statistics.get(call)
+
+    def levels(self) -> Levels:
+        """How loud the active call is, both ways."""
+        figures = self._thread.statistics.get(self._active) if self._active is not None else None
+        return Levels(figures.level_in_dbfs, figures.level_out_dbfs) if figures is not None else Levels()
+
+    async def recordings_finished(self, timeout_s: float = 5.0) -> bool:
+        """Whether the files of all calls that ended are complete, waiting up to ``timeout_s``."""
+        recordings, self._recordings = self._recordings, []
+        for recording in recordings:
+            if not await asyncio.to_thread(recording.finished, timeout_s):
+                self._recordings.append(recording)
+        return not self._recordings
+
+    def _bind(self, address: str, port: int | None) -> MediaSockets:
+        settings = self.settings
+        return bind_pair(
+            address, self._ids, port_min=settings.port_min, port_max=settings.port_max, dscp=settings.dscp, port=port
+        )
+
+    async def _load_wave(self, path: str) -> Samples | None:
+        try:
+            return await asyncio.to_thread(load_wave, path)
+        except WaveProblem as problem:
+            self._deliver(AudioProblem(str(problem), Role.MICROPHONE))
+            return None
+
+    def _start_recording(self, call: str) -> None:
+        match self.settings.choice(Role.SPEAKER):
+            case WaveFile(path):
+                self._recorded += 1
+                numbered = numbered_path(path, self._recorded)
+                speaker = WaveSpeaker(numbered, lambda text: self._from_thread(AudioProblem(text, Role.SPEAKER)))
+                self._recordings.append(speaker)
+                self._thread.send(Record(call, speaker, numbered))
+            case _:
+                pass
+
+    async def _configure_by_name(self, call: str, parameters: MediaParameters) -> None:
+        """An SDP may name the host (RFC 8866 §5.7); the media thread must not wait for a name server."""
+        family = socket.AF_INET6 if ":" in self._calls[call].address else socket.AF_INET
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(parameters.remote_address, None, family=family, type=socket.SOCK_DGRAM)
+        except OSError as error:
+            sentence = f"The far end's sound address {parameters.remote_address} cannot be found ({error.strerror})."
+            self._deliver(AudioProblem(sentence))
+            return
+        self._thread.send(Configure(call, dataclasses.replace(parameters, remote_address=str(found[0][4][0]))))
+
+    # -------------------------------------------------------------------------------------------------- events
+
+    def _from_thread(self, event: AudioEvent) -> None:
+        """Hand over an event from another thread."""
+        if self._loop is None:
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._deliver, event)
+        except RuntimeError:
+            _log.debug("= event %s after the loop's end", type(event).__name__)
+
+    def _deliver(self, event: AudioEvent) -> None:
+        self._on_event(event)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _is_numeric(address: str) -> bool:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return True
+
+
+def _country(name: str) -> Country:
+    try:
+        return Country(name.lower())
+    except ValueError:
+        return Country.EU

@@ -1,0 +1,143 @@
+"""The devices of all three roles as the settings choose them, open while calls or tones want them.
+
+settings ─▶ DeviceSet ─┬─ DeviceSupervisor (microphone) ─ rings ─┐
+                       ├─ DeviceSupervisor (speaker) ──── rings ─┼─▶ MediaThread
+                       └─ DeviceSupervisor (ring device) ─ rings ┘
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from audio.io.backend import BackendThread, OpenStream
+from audio.io.commands import AttachMicrophone, AttachSpeaker
+from audio.io.events import AudioDeviceRestored, AudioEvent, AudioProblem
+from audio.io.fake import SyntheticMicrophone, SyntheticSpeaker
+from audio.io.matching import CaptureEnd, PlayoutEnd
+from audio.io.settings import AudioSettings, Device, Role, Silent, Synthetic, WaveFile
+from audio.io.supervisor import DeviceSupervisor
+from audio.io.thread import MediaThread
+from audio.session import Speaker
+
+
+class DeviceSet:
+    """For the loop. Nothing here waits but :meth:`check`; trouble is told to ``report``, the same for two devices once."""
+
+    def __init__(
+        self,
+        settings: AudioSettings,
+        backend: BackendThread,
+        thread: MediaThread,
+        report: Callable[[AudioEvent], None],
+    ) -> None:
+        self._settings = settings
+        self._backend = backend
+        self._thread = thread
+        self._report = report
+        self._supervisors: dict[Role, DeviceSupervisor] = {}
+        self._linger: asyncio.TimerHandle | None = None
+        self._problems: dict[Role, str] = {}
+        self.synthetic_speaker: SyntheticSpeaker | None = None
+        """What a synthetic output was played, while one is chosen."""
+
+    def use(self, settings: AudioSettings) -> None:
+        """Give back what is open and serve these choices from now on; :meth:`want` opens them."""
+        self.give_back()
+        self._settings = settings
+        for role in Role:
+            if self._served_by(role) is not role:
+                continue
+            match settings.choice(role):
+                case Device(name):
+                    self._supervisors[role] = DeviceSupervisor(
+                        role, name, self._backend, attach=self._attacher(role), report=self._tell
+                    )
+                case Synthetic() if role.captures:
+                    self._thread.send(AttachMicrophone(SyntheticMicrophone()))
+                case Synthetic():
+                    speaker = SyntheticSpeaker()
+                    self.synthetic_speaker = speaker if role is Role.SPEAKER else self.synthetic_speaker
+                    self._attach_speaker(role, speaker)
+                case Silent() | WaveFile():
+                    pass  # nothing, or a file of each call's own
+
+    def want(self, *, calls: bool, tones: frozenset[Role]) -> None:
+        """Open what these need now; what they no longer need is given back ``linger_s`` later."""
+        wanted = {
+            Role.MICROPHONE: calls,
+            Role.SPEAKER: calls or any(self._served_by(role) is Role.SPEAKER for role in tones),
+            Role.RINGER: Role.RINGER in tones,
+        }
+        for role, supervisor in self._supervisors.items():
+            if wanted[role]:
+                supervisor.want()
+        self._cancel_linger()
+        if any(supervisor.wanted and not wanted[role] for role, supervisor in self._supervisors.items()):
+            loop = asyncio.get_running_loop()
+            self._linger = loop.call_later(self._settings.linger_s, self._release_unwanted, wanted)
+
+    async def check(self) -> None:
+        """Load the sound library and look for the chosen devices, opening none; what is wrong is reported."""
+        for supervisor in list(self._supervisors.values()):
+            await supervisor.check()
+
+    def give_back(self) -> None:
+        """Close everything, soon."""
+        self._cancel_linger()
+        for supervisor in self._supervisors.values():
+            supervisor.release()
+        self._supervisors.clear()
+        self._problems.clear()
+        self.synthetic_speaker = None
+        self._thread.send(AttachMicrophone(None))
+        self._thread.send(AttachSpeaker(Role.SPEAKER, None))
+        self._thread.send(AttachSpeaker(Role.RINGER, None))
+
+    def name(self, role: Role) -> str:
+        """The open device's name, or what was chosen while none is open."""
+        supervisor = self._supervisors.get(self._served_by(role))
+        name = supervisor.name if supervisor is not None else None
+        return name or self._settings.text(role)
+
+    def _served_by(self, role: Role) -> Role:
+        """Ring tones share the speaker's stream where both are the same device."""
+        shared = role is Role.RINGER and self._settings.choice(role) == self._settings.choice(Role.SPEAKER)
+        return Role.SPEAKER if shared else role
+
+    def _attacher(self, role: Role) -> Callable[[OpenStream | None], None]:
+        def attach(stream: OpenStream | None) -> None:
+            if role.captures:
+                self._thread.send(AttachMicrophone(CaptureEnd(stream.ring, stream.rate) if stream else None))
+            else:
+                self._attach_speaker(role, PlayoutEnd(stream.ring, stream.rate) if stream else None)
+
+        return attach
+
+    def _attach_speaker(self, role: Role, speaker: Speaker | None) -> None:
+        for served in (Role.SPEAKER, Role.RINGER):
+            if self._served_by(served) is role:
+                self._thread.send(AttachSpeaker(served, speaker))
+
+    def _release_unwanted(self, wanted: dict[Role, bool]) -> None:
+        for role, supervisor in self._supervisors.items():
+            if not wanted[role]:
+                supervisor.release()
+
+    def _cancel_linger(self) -> None:
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+
+    def _tell(self, event: AudioEvent) -> None:
+        match event:
+            case AudioProblem(sentence, role) if role is not None:
+                known = sentence in self._problems.values()
+                self._problems[role] = sentence
+                if known:
+                    return
+            case AudioDeviceRestored(role):
+                self._problems.pop(role, None)
+            case _:
+                pass
+        self._report(event)

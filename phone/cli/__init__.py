@@ -1,0 +1,5 @@
+"""The command line: ``phone.cli:main`` is what ``offhook`` runs."""
+
+from phone.cli.entry import main
+
+__all__ = ["main"]

@@ -1,0 +1,198 @@
+"""``offhook ctl``: one command to a running engine. It never starts one.
+
+Nothing heavier than the standard library's JSON and sockets is loaded here: scripts call it in a row.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phone import paths
+from phone.cli import say
+from phone.client import Connection, EngineGone, NoEngine, Refused
+from phone.protocol import commands as cmd
+
+if TYPE_CHECKING:
+    import argparse
+
+    from phone.protocol.codec import Json
+
+
+def ctl(options: argparse.Namespace) -> int:
+    """Carry out one verb; returns the exit status."""
+    warning = ""
+    try:
+        path, warning = _socket(options)
+        with Connection(path) as connection:
+            if warning:
+                say.narrate(warning)
+            return _run(connection, options)
+    except NoEngine as error:
+        say.narrate(warning or str(error))
+        return 2 if warning else 1
+    except paths.PathError as error:
+        say.narrate(str(error))
+        return 2
+    except (Refused, EngineGone) as error:
+        say.narrate(str(error))
+        return 1
+
+
+def _socket(options: argparse.Namespace) -> tuple[Path, str]:
+    """Where the engine listens, and a sentence when the settings that may name another place are invalid.
+
+    A mistake in the file must not keep anybody from hanging up, so the usual place is tried before it is an error.
+    """
+    if options.socket is not None:
+        return paths.check_socket_path(options.socket.absolute()), ""
+    if named := os.environ.get("OFFHOOK_SOCKET"):
+        return paths.check_socket_path(Path(named).absolute()), ""
+    profile = paths.check_profile(options.profile)
+    from phone import config_layers  # reads TOML: not needed where the socket is named
+
+    try:
+        settings = config_layers.read(os.environ, profile=profile, config=options.config)
+    except config_layers.ConfigError as error:
+        return config_layers.find_socket(None, profile, {}, os.environ), str(error)
+    return config_layers.find_socket(None, profile, settings, os.environ), ""
+
+
+def _run(connection: Connection, options: argparse.Namespace) -> int:
+    match options.verb:
+        case "dial":
+            say.data(str(connection.call(cmd.Dial(options.target))["call"]))
+        case "status":
+            _print(connection.call(cmd.Status()), options.json, _status)
+        case "calls":
+            _print(connection.call(cmd.Calls()), options.json, _calls)
+        case "stats":
+            _print(connection.call(cmd.Stats()), options.json, _stats)
+        case "history":
+            _print(connection.call(cmd.History(options.limit)), options.json, _history)
+        case "events":
+            return _events(connection)
+        case _:
+            connection.call(_command(options))
+    return 0
+
+
+def _command(options: argparse.Namespace) -> cmd.Command:
+    call = getattr(options, "call", None)
+    match options.verb:
+        case "dtmf":
+            return cmd.Dtmf(options.digits, call)
+        case "transfer":
+            return cmd.Transfer(options.target, call)
+        case "register":
+            return cmd.Register()
+        case "unregister":
+            return cmd.Unregister()
+        case "shutdown":
+            return cmd.Shutdown()
+        case _:
+            return _CALL_VERBS[options.verb](call)
+
+
+_CALL_VERBS: dict[str, type[cmd.Answer | cmd.Hangup | cmd.Hold | cmd.Resume | cmd.Mute | cmd.Unmute]] = {
+    "answer": cmd.Answer,
+    "hangup": cmd.Hangup,
+    "hold": cmd.Hold,
+    "resume": cmd.Resume,
+    "mute": cmd.Mute,
+    "unmute": cmd.Unmute,
+}
+
+
+def _events(connection: Connection) -> int:
+    import json
+
+    connection.call(cmd.Events())
+    try:
+        for event in connection.events():
+            sys.stdout.write(json.dumps(event) + "\n")
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 0
+    say.narrate("The engine ended.")
+    return 1
+
+
+# --- for people --------------------------------------------------------------------------------------------
+
+
+def _print(result: Any, as_json: bool, render: Any) -> None:
+    if as_json:
+        say.data_json(result)
+        return
+    for line in render(result):
+        say.data(say.printable(line))
+
+
+def _status(status: Json) -> list[str]:
+    lines = [f"{status['registration']}" + (f" as {status['account']}" if status["account"] else "")]
+    if status["registration"] != "registered" and status["reason"]:
+        lines[0] += f": {status['reason']}"
+    lines.append(f"transport {status['transport']}" + (f" to {status['server']}" if status["server"] else ""))
+    if status["network"] == "offline":
+        lines.append("network offline")
+    if reconnect := status["reconnect"]:
+        lines.append(f"attempt {reconnect['attempt']}/{reconnect['max']} in {reconnect['next_in_s']:.0f} s")
+    audio = status["audio"]
+    lines.append(f"sound in {audio['input']}, out {audio['output']}")
+    if audio["problem"]:
+        lines.append(f"sound problem: {audio['problem']}")
+    return lines + _calls(status["calls"])
+
+
+def _calls(calls: list[Json]) -> list[str]:
+    lines = []
+    for call in calls:
+        words = [call["id"], call["direction"], call["state"], call["peer"], _clock(call["duration_s"])]
+        words += [call["codec"]] if call["codec"] else []
+        words += [
+            name for name, key in (("held", "held"), ("held-by-peer", "held_by_peer"), ("muted", "muted")) if call[key]
+        ]
+        if (media := call["media"]) and media["mos"] is not None:
+            words.append(f"MOS {media['mos']:.1f} loss {media['loss']:.1%} jitter {media['jitter_ms']:.0f} ms")
+        lines.append("  ".join(words))
+    return lines
+
+
+def _stats(stats: Json) -> list[str]:
+    health = stats["health"]
+    lines = [f"over {health['days']} days"]
+    for name, key, form in (
+        ("disconnections", "disconnections", "{:d}"),
+        ("disconnections per day", "disconnections_per_day", "{:.1f}"),
+        ("reconnection success rate", "reconnection_success_rate", "{:.1%}"),
+        ("mean reconnection time", "mean_reconnection_s", "{:.1f} s"),
+        ("keep-alive failure rate", "keep_alive_failure_rate", "{:.2%}"),
+        ("mean keep-alive round trip", "mean_keep_alive_rtt_ms", "{:.1f} ms"),
+    ):
+        lines.append(f"{name}: {'-' if health[key] is None else form.format(health[key])}")
+    for call, media in stats["calls"].items():
+        lines.append(
+            f"call {call}: " + ", ".join(f"{key} {value}" for key, value in media.items() if value is not None)
+        )
+    return lines
+
+
+def _history(entries: list[Json]) -> list[str]:
+    lines = []
+    for entry in entries:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry["started_at"]))
+        name = f" {entry['display_name']}" if entry["display_name"] else ""
+        lines.append(
+            f"{when}  {entry['direction']:3}  {entry['outcome']:9}  {_clock(entry['duration_s']):>7}  {entry['peer']}{name}"
+        )
+    return lines
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,153 @@
+"""Parses the command line and hands over to the module of the command, which is loaded only then.
+
+    offhook            console        offhook ctl ...      scripts and people in a hurry
+    offhook run        the engine     offhook config|devices|doctor
+
+Options are accepted before and after the command. Exit status: 0 ok, 1 failed, 2 usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line; returns the exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    for name in ("config", "socket", "log", "verbose"):
+        setattr(options, name, getattr(options, name, None))
+    options.profile = getattr(options, "profile", None) or os.environ.get("OFFHOOK_PROFILE") or "default"
+    if options.config is None and (config := os.environ.get("OFFHOOK_CONFIG")):
+        options.config = Path(config)
+    try:
+        return _dispatch(options, parser)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # `offhook ctl events | head`: the reader has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return EXIT_OK
+
+
+def _dispatch(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    match options.command:
+        case None:
+            from phone.cli.console import console
+
+            return console(options)
+        case "run":
+            from phone.cli.run import run
+
+            return run(options)
+        case "ctl":
+            from phone.cli.ctl import ctl
+
+            return ctl(options)
+        case "config":
+            from phone.cli.settings import config
+
+            return config(options)
+        case "devices":
+            from phone.cli.devices import devices
+
+            return devices(options)
+        case "doctor":
+            from phone.cli.checkup import checkup
+
+            return checkup(options)
+        case _:
+            parser.error(f"unknown command {options.command!r}")
+
+
+class _Version(argparse.Action):
+    """Prints the version; looking it up costs more than parsing, so it waits until it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from phone.version import version
+
+        sys.stdout.write(f"offhook {version()}\n")
+        parser.exit(EXIT_OK)
+
+
+def _common() -> argparse.ArgumentParser:
+    """The options everywhere. SUPPRESS keeps a subcommand's absent option from hiding the one before it."""
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    group = common.add_argument_group("options everywhere")
+    group.add_argument("--config", type=Path, metavar="FILE", help="settings file instead of the user's own")
+    group.add_argument("--profile", metavar="NAME", help="profile, each with its own engine (default: default)")
+    group.add_argument("--socket", type=Path, metavar="PATH", help="control socket")
+    group.add_argument("--verbose", action="store_true", help="write a verbose log")
+    group.add_argument("--log", type=Path, metavar="FILE", help="log file")
+    group.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    return common
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = _common()
+    parser = argparse.ArgumentParser(
+        prog="offhook", description="The terminal softphone that stays registered.", parents=[common]
+    )
+    parser.add_argument("--demo", action="store_true", help="try it against an embedded PBX, without any setting")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    run = commands.add_parser("run", parents=[common], help="run the engine in the foreground")
+    run.add_argument("--headless", action="store_true", help="without the console (the only way there is)")
+    run.add_argument("--events", action="store_true", help="print one JSON object a line for everything that happens")
+    run.add_argument("--ready-fd", type=int, default=None, help=argparse.SUPPRESS)
+    _add_ctl(commands.add_parser("ctl", parents=[common], help="control a running engine"), common)
+    devices = commands.add_parser("devices", parents=[common], help="list the sound devices")
+    devices.add_argument("--json", action="store_true", help="as JSON")
+    doctor = commands.add_parser("doctor", parents=[common], help="check what a call needs, and say what to do")
+    doctor.add_argument("--json", action="store_true", help="as JSON")
+    _add_config(commands.add_parser("config", parents=[common], help="show and check the settings"), common)
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    verbs.add_parser("path", parents=[common], help="print where the settings file is")
+    verbs.add_parser("show", parents=[common], help="print the settings in force and where each comes from")
+    verbs.add_parser("set-password", parents=[common], help="store the password, read from the terminal or stdin")
+    verbs.add_parser("check", parents=[common], help="check the settings")
+
+
+def _add_ctl(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+
+    def add(name: str, text: str, *, positional: str | None = None, call: bool = False, **more: Any) -> Any:
+        verb = verbs.add_parser(name, parents=[common], help=text)
+        if positional is not None:
+            verb.add_argument(positional, **more)
+        if call:
+            verb.add_argument("--call", metavar="ID", help="which call (default: the current one)")
+        return verb
+
+    add("dial", "call TARGET and print the call's id", positional="target", metavar="TARGET")
+    add("answer", "answer a ringing call", positional="call", metavar="ID", nargs="?")
+    add("hangup", "end a call, or reject a ringing one", positional="call", metavar="ID", nargs="?")
+    add("hold", "put a call on hold", call=True)
+    add("resume", "take a call off hold", call=True)
+    add("mute", "stop sending the microphone", call=True)
+    add("unmute", "send the microphone again", call=True)
+    add("dtmf", "send digits in a call", positional="digits", metavar="DIGITS", call=True)
+    add("transfer", "send the other side of a call to TARGET", positional="target", metavar="TARGET", call=True)
+    add("register", "register now")
+    add("unregister", "take the registration back")
+    for name, text in (
+        ("status", "registration, connection, calls and sound"),
+        ("calls", "the calls that are up"),
+        ("stats", "health figures, and how the calls sound"),
+        ("history", "the calls that are over"),
+    ):
+        verb = add(name, text)
+        verb.add_argument("--json", action="store_true", help="as JSON")
+        if name == "history":
+            verb.add_argument("--limit", type=int, default=50, metavar="N", help="how many, newest first (default 50)")
+    add("events", "print one JSON object a line for everything that happens, until interrupted")
+    add("shutdown", "end the engine")

@@ -1,0 +1,275 @@
+"""The other end of the control socket: a blocking client for scripts, and one for an asyncio loop that follows.
+
+    Connection        one request, one answer; or the stream of events
+    EngineClient      attach ─▶ state, then slices as they change; a gap in ``seq`` attaches again
+
+Standard library only, and asyncio is loaded only by who follows: ``offhook ctl`` starts in a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+from typing import TYPE_CHECKING, Any
+
+from phone import paths
+from phone.protocol.codec import Json, ProtocolError, to_json
+from phone.protocol.commands import MAX_REPLY_BYTES, PROTOCOL, Attach, Command
+from phone.state import PhoneState, apply, state_from_json
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_CREDENTIALS = struct.Struct("3i")
+
+
+class NoEngine(Exception):
+    """Nobody answers at the socket; the message is one plain sentence."""
+
+
+class EngineGone(Exception):
+    """The engine closed the connection; the message is one plain sentence."""
+
+
+class Refused(Exception):
+    """The engine refused a command; the message is its sentence, ``reason`` its machine word."""
+
+    def __init__(self, reason: str, sentence: str, data: Json) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        self.data = data
+
+
+def connect_socket(path: Path, timeout_s: float | None) -> socket.socket:
+    """Connect to an engine of this user; raises NoEngine, or PathError for a directory that cannot be trusted."""
+    paths.check_socket_directory(path)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(timeout_s)
+    try:
+        connection.connect(str(path))
+    except OSError:
+        connection.close()
+        raise NoEngine(
+            f"No engine is running at {path}; start one with offhook, or with offhook run --headless."
+        ) from None
+    if hasattr(socket, "SO_PEERCRED"):
+        data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        if _CREDENTIALS.unpack(data)[1] != os.getuid():
+            connection.close()
+            raise NoEngine(f"The engine at {path} belongs to another user; choose another with --socket.")
+    return connection
+
+
+def _request(number: int, command: Command) -> bytes:
+    request = {"jsonrpc": "2.0", "id": number, "method": command.method, "params": to_json(command)}
+    return json.dumps(request, separators=(",", ":")).encode() + b"\n"
+
+
+def _result(reply: Json) -> Any:
+    error = reply.get("error")
+    if error is None:
+        return reply.get("result")
+    data = error.get("data") or {}
+    raise Refused(str(data.get("reason", "")), str(error.get("message", "The engine refused.")), data)
+
+
+class Connection:
+    """A blocking connection; use it as a context manager."""
+
+    def __init__(self, path: Path, *, timeout_s: float = 60.0) -> None:
+        """Connect; raises NoEngine or PathError. ``timeout_s`` bounds every wait for an answer."""
+        self._socket = connect_socket(path, timeout_s)
+        self._file = self._socket.makefile("rb")
+        self._number = 0
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._file.close()
+        self._socket.close()
+
+    def call(self, command: Command) -> Any:
+        """The result of a command; raises Refused or EngineGone."""
+        self._number += 1
+        try:
+            self._socket.sendall(_request(self._number, command))
+            while True:
+                reply = self._read()
+                if reply.get("id") == self._number or (reply.get("id") is None and "error" in reply):
+                    return _result(reply)
+        except TimeoutError:
+            raise EngineGone("The engine gave no answer; see its log.") from None
+        except OSError:
+            raise EngineGone("The engine went away before it answered; see its log.") from None
+
+    def events(self) -> Iterator[Json]:
+        """Events as they come, after the command that asked for them; ends when the engine does."""
+        self._socket.settimeout(None)
+        while True:
+            try:
+                notification = self._read()
+            except (OSError, EngineGone):
+                return
+            if notification.get("method") == "event":
+                params = notification["params"]
+                params.pop("seq", None)
+                yield params
+
+    def _read(self) -> Json:
+        line = self._file.readline(MAX_REPLY_BYTES)
+        if not line.endswith(b"\n"):
+            raise EngineGone("The engine went away before it answered; see its log.")
+        reply = json.loads(line)
+        if not isinstance(reply, dict):
+            raise EngineGone("The engine answered with something else than JSON-RPC; restart it.")
+        return reply
+
+
+class EngineClient:
+    """Follows an engine from an asyncio loop: keeps :attr:`state`, passes events on, sends commands.
+
+    Callbacks run on the loop. After ``on_lost`` the client is unconnected and :meth:`connect` may be called again.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        on_state: Callable[[PhoneState], None],
+        on_event: Callable[[Json], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self.state = PhoneState()
+        self.engine = ""
+        self.version = ""
+        self._path = path
+        self._on_state = on_state
+        self._on_event = on_event
+        self._on_lost = on_lost
+        self._seq: int | None = None
+        self._number = 0
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._reader: asyncio.Task[None] | None = None
+        self._again: asyncio.Task[None] | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether commands can be sent."""
+        return self._writer is not None
+
+    async def connect(self) -> None:
+        """Connect and attach; raises NoEngine, Refused (``reason`` is ``protocol`` for another version), PathError."""
+        import asyncio
+
+        connection = connect_socket(self._path, 5.0)
+        connection.setblocking(False)
+        reader, self._writer = await asyncio.open_unix_connection(sock=connection, limit=MAX_REPLY_BYTES)
+        self._reader = asyncio.create_task(self._read(reader), name="engine client")
+        await self._attach()
+
+    async def call(self, command: Command) -> Any:
+        """The result of a command; raises Refused, or EngineGone when the connection breaks first."""
+        import asyncio
+
+        if self._writer is None:
+            raise EngineGone("There is no connection to the engine.")
+        self._number += 1
+        waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting[self._number] = waiting
+        self._writer.write(_request(self._number, command))
+        return await waiting
+
+    async def close(self) -> None:
+        """Detach; the engine goes on."""
+        if self._again is not None:
+            self._again.cancel()
+        if self._reader is not None:
+            self._reader.cancel()
+        self._disconnect()
+
+    async def _attach(self) -> None:
+        self._seq = None
+        await self.call(Attach(protocol=PROTOCOL, pulse_server=os.environ.get("PULSE_SERVER")))
+
+    def _attached(self, attached: Json) -> None:
+        self.engine, self.version = attached["engine"], attached["version"]
+        self._seq = attached["seq"]
+        self.state = state_from_json(attached["state"])
+        self._on_state(self.state)
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        try:
+            while line := await reader.readline():
+                self._message(json.loads(line))
+        except (OSError, ValueError):  # broken, or a line that is too long or no JSON
+            pass
+        self._disconnect()
+        self._on_lost()
+
+    def _message(self, message: Json) -> None:
+        if "method" not in message:
+            if waiting := self._waiting.pop(message.get("id") or 0, None):
+                self._answer(waiting, message)
+            return
+        params = message["params"]
+        if self._seq is not None:
+            gap = params["seq"] != self._seq + 1
+            self._seq = params["seq"]
+            if gap or params.get("engine", self.engine) != self.engine:
+                self._attach_again()
+            elif message["method"] == "state":
+                self._changed(params)
+        if message["method"] == "event":
+            self._on_event({name: value for name, value in params.items() if name != "seq"})
+
+    def _answer(self, waiting: asyncio.Future[Any], message: Json) -> None:
+        if waiting.done():
+            return
+        try:
+            result = _result(message)
+        except Refused as refused:
+            waiting.set_exception(refused)
+            return
+        if isinstance(result, dict) and "seq" in result and "state" in result:
+            self._attached(result)  # before the next line is looked at
+        waiting.set_result(result)
+
+    def _changed(self, params: Json) -> None:
+        try:
+            self.state = apply(self.state, params["slices"])
+        except (ProtocolError, KeyError):
+            self._attach_again()
+            return
+        self._on_state(self.state)
+
+    def _attach_again(self) -> None:
+        import asyncio
+
+        if self._again is None or self._again.done():
+            self._seq = None
+            self._again = asyncio.create_task(self._attach_quietly(), name="attach again")
+
+    async def _attach_quietly(self) -> None:
+        try:
+            await self._attach()
+        except (EngineGone, Refused):
+            pass  # the reader tells that the connection is lost
+
+    def _disconnect(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(EngineGone("The engine went away before it answered; see its log."))
+        self._waiting.clear()

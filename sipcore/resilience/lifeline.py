@@ -1,0 +1,495 @@
+"""What keeps an account reachable: the two supervisors, the signs of life and the story told of them, as one.
+
+                 ┌─ FlowSupervisor ── FlowUp FlowDown ──┐
+    verbs ──────▶│   Heartbeat                          ├──▶ outputs: effects, events,
+    transactions │   KeepAlive                          │    SignallingUp Ready Down for the calls
+    time ───────▶└─ RegistrationSupervisor ── Registrar ┘
+
+Sans-I/O. After each call, drain :meth:`Lifeline.outputs`; requests go through the transaction layer given.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import assert_never
+
+from sipcore.auth.authenticator import Authenticator
+from sipcore.auth.credentials import Credentials
+from sipcore.config import Account, Resilience, ServerAddress
+from sipcore.events import (
+    CloseFlow,
+    Effect,
+    Event,
+    FlowId,
+    KeepAlive,
+    KeepAliveResult,
+    KeepAliveStarted,
+    KeepAliveStopped,
+    NetworkOffline,
+    NetworkOnline,
+    OpenFlow,
+    PingFlow,
+    ProbeServer,
+    ReconnectionAttempting,
+    Registered,
+    RegistrationAttempt,
+    RegistrationChanged,
+    RegistrationRefused,
+    RegistrationState,
+    RetryScheduled,
+    Transmit,
+    TransportChanged,
+    TransportState,
+    Unregistered,
+)
+from sipcore.ids import IdSource
+from sipcore.message.message import Request
+from sipcore.message.uri import Uri
+from sipcore.resilience import flow as flow_machine
+from sipcore.resilience import flow_table, registration_table
+from sipcore.resilience.episode import Episode
+from sipcore.resilience.flow import FlowDown, FlowSupervisor, FlowUp, GaveUp
+from sipcore.resilience.keepalive import Heartbeat, Ping
+from sipcore.resilience.keepalive import KeepAlive as OptionsKeepAlive
+from sipcore.resilience.registrar import Accepted, Refused, Registrar
+from sipcore.resilience.registration import (
+    ParkFlow,
+    ReformFlow,
+    RegistrationGaveUp,
+    RegistrationOutput,
+    RegistrationSupervisor,
+    SendRegister,
+    WantFlow,
+)
+from sipcore.transaction.events import (
+    ResponseReceived,
+    TransactionId,
+    TransactionTimedOut,
+    TransactionTransportFailed,
+    ViaTemplate,
+)
+from sipcore.transaction.layer import TransactionLayer
+
+_log = logging.getLogger(__name__)
+
+CRLF_PING = b"\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class SignallingUp:
+    """A flow is open, not yet registered: requests in dialogs may use it."""
+
+    flow: FlowId
+    contact: Uri
+    secure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignallingReady:
+    """Registered on a flow for the first time: dialogs can be told where we are now."""
+
+    flow: FlowId
+
+
+@dataclass(frozen=True, slots=True)
+class SignallingDown:
+    """The flow is gone."""
+
+    flow: FlowId
+    reason: str
+
+
+Output = Effect | Event | SignallingUp | SignallingReady | SignallingDown
+_Outcome = ResponseReceived | TransactionTimedOut | TransactionTransportFailed
+
+
+class Lifeline:
+    """One per account."""
+
+    def __init__(
+        self,
+        account: Account,
+        settings: Resilience,
+        ids: IdSource,
+        layer: TransactionLayer,
+        authenticator: Authenticator,
+    ) -> None:
+        self._account = account
+        self._ids = ids
+        self._layer = layer
+        self._authenticator = authenticator
+        self.flow = FlowSupervisor(account.servers, settings, ids)
+        self.registration = RegistrationSupervisor(settings, ids)
+        self._registrar = Registrar(account, ids, authenticator)
+        self._heartbeat = Heartbeat(settings)
+        self._keepalive = OptionsKeepAlive(settings)
+        self._episode = Episode()
+        self._outputs: list[Output] = []
+        self._invalid_host = ids.invalid_host()
+        self._options_tag, self._options_call_id, self._options_cseq = ids.tag(), ids.call_id(), 0
+        self.local_address: tuple[str, int] = ("", 0)
+        """Of the open flow."""
+        self._contact: Uri | None = None
+        self._ready = False
+        self._register: TransactionId | None = None
+        self._register_timeout_s = 0.0
+        self._options: TransactionId | None = None
+        self._calls_up = False
+
+    # --- verbs -------------------------------------------------------------------------------------------------
+
+    def register(self, now: float, *, attempts: int | None = None, delay_s: float | None = None) -> None:
+        """Connect and register now, in a new series of attempts."""
+        self._episode.renew()
+        self._episode.begin(now, told=False)
+        self.registration.start(now, attempts=attempts, delay_s=delay_s)
+        self.flow.start(now)
+        self._settle(now)
+
+    def unregister(self, now: float) -> None:
+        """Remove our binding and, unless a call needs it, close the flow."""
+        self._episode.abandon()
+        self.registration.stop(now)
+        self._settle(now)
+
+    def set_credentials(self, credentials: Credentials, now: float) -> None:
+        """Use another name or password; a registration that is wanted is tried with them at once."""
+        self._authenticator.credentials = credentials
+        if self.registration.wanted:
+            self.register(now)
+
+    def network_changed(self, online: bool, now: float, *, source_address: str | None = None) -> None:
+        """The local network changed. ``source_address`` is what we would send from now, where it is known."""
+        came, went = online and not self.flow.online, not online and self.flow.online
+        if went:
+            _log.info("Network connection lost")
+            self._outputs.append(NetworkOffline())
+        elif came:
+            _log.info("Network connection restored")
+            self._outputs.append(NetworkOnline())
+            self._episode.renew()
+            if self.flow.state is flow_table.State.OFFLINE:
+                _log.info("Auto-reconnecting after network restoration")
+        self.flow.link(online, now)
+        if online and not came:
+            self._rehome_or_verify(source_address, now)
+        self._settle(now)
+
+    def resumed(self, gap_s: float, now: float) -> None:
+        """The machine slept for ``gap_s``: what is open is doubtful, what is waiting need not wait."""
+        _log.info("resumed after %.0f s of sleep", gap_s)
+        for part in (self.flow, self.registration, self._heartbeat, self._keepalive):
+            part.resumed(gap_s)
+        if self.flow.is_open:
+            self._verify(now)
+        elif self.flow.state in (flow_table.State.WAITING, flow_table.State.GAVE_UP):
+            self.flow.start(now, quiet=self.flow.quiet)
+        self._settle(now)
+
+    def calls_up(self, up: bool, now: float) -> None:
+        """Whether a call is up, which makes every reconnection urgent and keeps the flow."""
+        if up == self._calls_up:
+            return
+        self._calls_up = self.flow.urgent = up
+        self._settle(now)
+
+    @property
+    def may_call(self) -> bool:
+        """Whether requests can be sent by somebody registered."""
+        return self.flow.is_open and self.registration.bound
+
+    # --- results of effects ------------------------------------------------------------------------------------
+
+    def flow_opened(self, flow: FlowId, local_address: tuple[str, int], now: float) -> None:
+        """Answer to OpenFlow."""
+        if flow == self.flow.flow:
+            self.local_address = local_address
+        if not self.flow.opened(flow, now):
+            self._outputs.append(CloseFlow(flow, "not wanted any more"))
+        self._settle(now)
+
+    def flow_failed(self, flow: FlowId, reason: str, now: float) -> None:
+        """Answer to OpenFlow; ``reason`` is one sentence."""
+        self.flow.failed(flow, reason, now)
+        self._settle(now)
+
+    def flow_closed(self, flow: FlowId, reason: str, now: float) -> None:
+        """The connection ended without us."""
+        self.flow.closed(flow, reason, now)
+        self._settle(now)
+
+    def flow_broken(self, flow: FlowId, reason: str, now: float) -> None:
+        """The flow's bytes make no sense any more."""
+        self.flow.dead(flow, reason, now)
+        self._settle(now)
+
+    def probe_result(self, server: ServerAddress, ok: bool, now: float) -> None:
+        """Answer to ProbeServer."""
+        self.flow.probe_result(server, ok, now)
+        self._settle(now)
+
+    def life(self, flow: FlowId, now: float, *, pong: bool = False, sip: bool = False) -> None:
+        """Bytes came in on ``flow``: a CRLF pong, a SIP message, or anything else."""
+        if flow == self.flow.flow and self.flow.is_open:
+            self._heartbeat.life(now, pong=pong)
+            if sip:
+                self._keepalive.sip_life()
+
+    # --- transactions ------------------------------------------------------------------------------------------
+
+    def on_outcome(self, event: _Outcome, now: float) -> bool:
+        """Take what the transaction layer reports; False if the transaction is none of ours."""
+        if event.transaction == self._register:
+            self._on_register(event, now)
+        elif event.transaction == self._options:
+            self._on_options(event, now)
+        else:
+            return False
+        self._settle(now)
+        return True
+
+    def _on_register(self, event: _Outcome, now: float) -> None:
+        match event:
+            case ResponseReceived(response=response):
+                result = self._registrar.on_response(response)
+            case TransactionTimedOut():
+                self._register = None
+                self.registration.timed_out(self._register_timeout_s, now)
+                return
+            case TransactionTransportFailed():
+                self._register = None  # the registration hears of it as flow_down
+                return
+            case _:
+                assert_never(event)
+        match result:
+            case None:
+                pass
+            case Request():
+                self._send_register(result, now)
+            case Accepted(expires_s=expires_s):
+                self._register = None
+                self.registration.accepted(expires_s, now)
+            case Refused():
+                self._register = None
+                self._refused(result, now)
+            case _:
+                assert_never(result)
+
+    def _refused(self, refusal: Refused, now: float) -> None:
+        if refusal.redirect is not None:
+            present = self.flow.server
+            port = refusal.redirect.port
+            self.flow.redirect(
+                ServerAddress(
+                    present.scheme,
+                    refusal.redirect.host,
+                    present.port if port is None else port,
+                    present.path,
+                    port_given=port is not None or present.port_given,
+                )
+            )
+        self.registration.refused(refusal, now, elsewhere=self.flow.other_server(now))
+
+    def _on_options(self, event: _Outcome, now: float) -> None:
+        match event:
+            case ResponseReceived(response=response):
+                if response.is_final:
+                    self._options = None
+                    rtt_ms = self._keepalive.answered(now)
+                    self._outputs.append(KeepAlive(KeepAliveResult.ANSWERED, rtt_ms))
+            case TransactionTimedOut():
+                self._options = None
+                self._outputs.append(KeepAlive(KeepAliveResult.MISSED))
+                if self._keepalive.missed(now):
+                    self.flow.dead(self.flow.flow, "no answer to the keep-alive", now)
+            case TransactionTransportFailed():
+                self._options = None
+            case _:
+                assert_never(event)
+
+    # --- time --------------------------------------------------------------------------------------------------
+
+    def next_timeout(self) -> float | None:
+        """The next deadline, or None."""
+        parts = (self.flow, self.registration, self._heartbeat, self._keepalive)
+        return min((at for part in parts if (at := part.next_timeout()) is not None), default=None)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due."""
+        if self._heartbeat.found_dead(now):
+            self.flow.dead(self.flow.flow, "no sign of life from the server", now)
+            self._settle(now)
+        if self._heartbeat.due_to_ping(now):
+            self._ping()
+        if self._keepalive.due_to_send(now):
+            self._send_options(now)
+        self.flow.handle_timeout(now)
+        self._settle(now)
+        self.registration.handle_timeout(now)
+        self._settle(now)
+
+    def outputs(self) -> list[Output]:
+        """Drain what is to be done and said, in order."""
+        outputs, self._outputs = self._outputs, []
+        return outputs
+
+    # --- inside ------------------------------------------------------------------------------------------------
+
+    def _settle(self, now: float) -> None:
+        """Let the two supervisors tell each other everything."""
+        while True:
+            for flow_output in (moved := self.flow.drain()):
+                self._on_flow(flow_output, now)
+            for output in (said := self.registration.drain()):
+                self._on_registration(output, now)
+            if not moved and not said and not self._release_flow(now):
+                return
+
+    def _on_flow(self, output: flow_machine.FlowOutput, now: float) -> None:
+        match output:
+            case FlowUp(flow=flow, server=server):
+                self._flow_up(flow, server, now)
+            case FlowDown(flow=flow, reason=reason, proven=proven):
+                self._flow_down(flow, reason, proven, now)
+            case GaveUp(attempts=attempts, reason=reason):
+                self._fail(attempts, reason)
+                self.registration.transport_gave_up(reason, now)
+            case ReconnectionAttempting():
+                self._episode.begin(now, told=True)
+                self._episode.attempt()
+                self._outputs.append(output)
+            case TransportChanged() | RetryScheduled() | OpenFlow() | CloseFlow() | ProbeServer():
+                self._outputs.append(output)
+            case _:
+                assert_never(output)
+
+    def _flow_up(self, flow: FlowId, server: ServerAddress, now: float) -> None:
+        sent_by, contact = self._names(server)
+        self._contact = contact
+        self._ready = False
+        self._layer.flow_opened(flow, ViaTemplate(server.via_transport, sent_by))
+        self._heartbeat.flow_up(Ping.WEBSOCKET if server.websocket else Ping.CRLF, now)
+        self._outputs.append(SignallingUp(flow, contact, server.secure))
+        self.registration.flow_up(now, reliable=server.reliable, quiet=self.flow.quiet)
+
+    def _flow_down(self, flow: FlowId, reason: str, proven: bool, now: float) -> None:
+        self._register = self._options = None
+        self._layer.flow_lost(flow, now)
+        self._heartbeat.flow_down(now, remote=self.flow.online and self.registration.wanted)
+        if self._keepalive.stop():
+            self._outputs.append(KeepAliveStopped())
+        if self.registration.wanted:
+            self._episode.begin(now, told=False)
+        self._outputs.append(SignallingDown(flow, reason))
+        self.registration.flow_down(reason, now)
+
+    def _on_registration(self, output: RegistrationOutput, now: float) -> None:
+        match output:
+            case SendRegister(timeout_s=timeout_s, removal=removal):
+                self._register_timeout_s = timeout_s
+                if self._contact is not None:
+                    self._send_register(self._registrar.begin(self._contact, removal=removal), now)
+            case WantFlow():
+                if self.flow.state is flow_table.State.IDLE:
+                    self.flow.start(now, quiet=self._episode.failed)
+            case ReformFlow(reason=reason, avoid_s=avoid_s):
+                self.flow.reform(reason, now, avoid_s=avoid_s)
+            case ParkFlow():
+                pass  # _release_flow looks at the state, also when the last call has ended
+            case RegistrationGaveUp(attempts=attempts, reason=reason):
+                self._fail(attempts, reason)
+            case Registered():
+                self._registered(output, now)
+            case Unregistered():
+                if self._keepalive.stop():
+                    self._outputs.append(KeepAliveStopped())
+                self._outputs.append(output)
+            case RegistrationAttempt() | RegistrationRefused() | RegistrationChanged() | RetryScheduled():
+                self._outputs.append(output)
+            case _:
+                assert_never(output)
+
+    def _registered(self, event: Registered, now: float) -> None:
+        self.flow.proven()
+        self._outputs.append(event)
+        if self._keepalive.start(now):
+            self._outputs.append(KeepAliveStarted(self._keepalive.interval_s))
+        if success := self._episode.success(now):
+            self._outputs.append(success)
+        if not self._ready:
+            self._ready = True
+            self._outputs.append(SignallingReady(self.flow.flow))
+
+    def _fail(self, attempts: int, reason: str) -> None:
+        if failure := self._episode.failure(attempts, reason):
+            self._outputs.append(failure)
+
+    def _release_flow(self, now: float) -> bool:
+        """Close a flow nobody needs: unregistered, or parked for long, and no call up. True if it did."""
+        idle = self.registration.state is registration_table.State.IDLE
+        if self._calls_up or self.flow.state is flow_table.State.IDLE or not (idle or self.registration.parked):
+            return False
+        self.flow.stop("unregistered" if idle else "registration refused", now)
+        return True
+
+    def _rehome_or_verify(self, source_address: str | None, now: float) -> None:
+        if self.flow.is_open and source_address in (None, self.local_address[0]):
+            self._verify(now)
+        elif source_address is not None:
+            self.flow.rehome("the local address changed", now)
+
+    def _verify(self, now: float) -> None:
+        if self._heartbeat.verify(now):
+            self._ping()
+        else:
+            self._keepalive.ask_now(now)
+
+    def _ping(self) -> None:
+        websocket = self.flow.server.websocket
+        self._outputs.append(PingFlow(self.flow.flow) if websocket else Transmit(self.flow.flow, CRLF_PING))
+
+    def _names(self, server: ServerAddress) -> tuple[str, Uri]:
+        """What we are called on this flow: Via's sent-by, and the Contact URI."""
+        user = Uri(scheme="sip", host="invalid").with_user(self._account.username).user
+        if server.websocket:
+            # RFC 7118 §5.2: a random .invalid name, and "ws" as transport parameter for both WS and WSS.
+            uri = Uri(scheme="sip", user=user, host=self._invalid_host).with_param("transport", "ws")
+            return self._invalid_host, uri
+        host, port = self.local_address
+        host = f"[{host}]" if ":" in host else host
+        uri = Uri(scheme="sip", user=user, host=host, port=port).with_param("transport", server.scheme)
+        return f"{host}:{port}", uri
+
+    def _send_register(self, request: Request, now: float) -> None:
+        self._register = self._layer.request(
+            request, self.flow.flow, now=now, timeout_s=self._register_timeout_s
+        )
+
+    def _send_options(self, now: float) -> None:
+        self._options_cseq += 1
+        request = Request("OPTIONS", Uri.parse(f"sip:{self._account.domain}"))
+        aor = self._account.address_of_record
+        request.headers.add("Max-Forwards", "70")
+        request.headers.add("From", f"<{aor}>;tag={self._options_tag}")
+        request.headers.add("To", f"<sip:{self._account.domain}>")
+        request.headers.add("Call-ID", self._options_call_id)
+        request.headers.add("CSeq", f"{self._options_cseq} OPTIONS")
+        request.headers.add("User-Agent", self._account.user_agent)
+        self._options = self._layer.request(
+            request, self.flow.flow, now=now, timeout_s=self._keepalive.timeout_s
+        )
+        _log.info("Keep-alive OPTIONS request sent")
+        self._outputs.append(KeepAlive(KeepAliveResult.SENT))
+
+    # --- for status displays -----------------------------------------------------------------------------------
+
+    @property
+    def transport_state(self) -> TransportState:
+        """As shown to users."""
+        return self.flow.shown
+
+    @property
+    def registration_state(self) -> RegistrationState:
+        """As shown to users."""
+        return self.registration.shown
