@@ -1,18 +1,35 @@
-"""One call in the media thread: its core, and whatever it alone speaks into and is heard by. Sans-I/O.
+"""One call in the media thread: its core, its keys, and whatever it alone speaks into and is heard by. Sans-I/O.
 
 shared microphone ─┐                               ┌─▶ shared speaker
                    ├─ (active call) ▶ MediaCore ▶ ─┤
-wav: file ─────────┘                               └─▶ wav: recorder
+wav: file ─────────┘                ║     ║        └─▶ wav: recorder
+                       SecureMedia ═╝     ╚══ datagrams, by way of the MediaTransport where there is one
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from audio.core import FRAME_SAMPLES, MediaCore, Samples
+from audio.core import (
+    FRAME_SAMPLES,
+    Address,
+    MediaCore,
+    MediaEvent,
+    MediaStatistics,
+    MediaTransport,
+    Samples,
+    Transmit,
+    TransmitKind,
+)
+from audio.rtp.demux import DatagramKind, classify_untrusted
 from sipcore.media import MediaParameters
+
+if TYPE_CHECKING:
+    from audio.secure.certificate import DtlsCertificate
+    from audio.secure.media import SecureMedia
 
 
 class Microphone(Protocol):
@@ -58,16 +75,28 @@ def mix(one: Samples, other: Samples) -> Samples:
 class MediaSession:
     """The media of one call between :meth:`configure` and :meth:`close`.
 
-    ``microphone`` and ``speaker`` are this call's own (a file each); without them the shared device serves the active call.
+    ``microphone`` and ``speaker`` are this call's own (a file each); without them the shared device serves the active
+    call. ``certificate`` lets it take part in DTLS, from the first datagram on (RFC 5763 §5: "be prepared to receive a
+    client_hello before it receives the answer").
     """
 
     def __init__(
-        self, call: str, core: MediaCore, *, microphone: Microphone | None = None, speaker: Speaker | None = None
+        self,
+        call: str,
+        core: MediaCore,
+        *,
+        microphone: Microphone | None = None,
+        speaker: Speaker | None = None,
+        certificate: DtlsCertificate | None = None,
+        transport: MediaTransport | None = None,
     ) -> None:
         self.call = call
         self.core = core
         self.speaker = speaker
         self._microphone = microphone
+        self._certificate = certificate
+        self._transport = transport
+        self._secure: SecureMedia | None = None
         self._negotiation = -1
 
     @property
@@ -80,8 +109,71 @@ class MediaSession:
         if parameters.negotiation < self._negotiation:
             return False
         self._negotiation = parameters.negotiation
+        encrypted = parameters.dtls_role is not None or parameters.local_crypto is not None
+        # Told before the core is, so that nothing leaves in the clear.
+        self.core.set_secure(self._keys() if encrypted else None)
         self.core.configure(parameters, now)
+        if encrypted:
+            self._keys().configure(parameters, now)
         return True
+
+    def _keys(self) -> SecureMedia:
+        """This call's encryption, with the libraries it takes: loaded for the first call that needs them."""
+        if self._secure is None:
+            from audio.secure.media import SecureMedia
+
+            self._secure = SecureMedia(self._certificate)
+        return self._secure
+
+    # -- datagrams and time ---------------------------------------------------------------------------------------
+
+    def receive_untrusted(self, data: bytes, source: Address, kind: TransmitKind, now: float) -> None:
+        """A datagram of the RTP or the RTCP socket, to whom it is for (RFC 7983 §7). Never raises for what is in it."""
+        what = classify_untrusted(data)
+        if what is DatagramKind.DTLS and self._certificate is not None:
+            self._keys().receive_dtls_untrusted(data, source, kind, now)
+        elif what in (DatagramKind.STUN, DatagramKind.TURN_CHANNEL) and self._transport is not None:
+            for inner, sender in self._transport.receive_untrusted(data, source, kind, now):
+                if classify_untrusted(inner) not in (DatagramKind.STUN, DatagramKind.TURN_CHANNEL):
+                    self.receive_untrusted(inner, sender, kind, now)
+        elif kind is TransmitKind.RTP:
+            self.core.receive(data, source, now)
+        else:
+            self.core.receive_rtcp(data, source, now)
+
+    def transmits(self) -> list[Transmit]:
+        """Drain the datagrams to send, in order."""
+        said = [*(self._secure.transmits() if self._secure is not None else ()), *self.core.transmits()]
+        if self._transport is None:
+            return said
+        routed = (self._transport.route(transmit) for transmit in said)
+        return [*(transmit for transmit in routed if transmit is not None), *self._transport.transmits()]
+
+    def events(self) -> list[MediaEvent]:
+        """Drain what happened."""
+        return [*(self._secure.events() if self._secure is not None else ()), *self.core.events()]
+
+    def next_timeout(self) -> float | None:
+        """When :meth:`handle_timeout` wants to be called, or ``None``. :meth:`tick` is not counted in."""
+        parts = (self.core, self._secure, self._transport)
+        deadlines = (part.next_timeout() for part in parts if part is not None)
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due: RTCP reports, lost handshake flights."""
+        for part in (self.core, self._secure, self._transport):
+            if part is not None and (due := part.next_timeout()) is not None and due <= now:
+                part.handle_timeout(now)
+
+    def statistics(self, now: float) -> MediaStatistics:
+        """The figures as of ``now``."""
+        figures = self.core.statistics(now)
+        if self._secure is None:
+            return figures
+        counters = self._secure.counters
+        return replace(figures, forged=counters.forged, replayed=counters.replayed)
+
+    # -- sound ----------------------------------------------------------------------------------------------------
 
     def tick(self, now: float, microphone: Samples | None, *, active: bool, tone: Samples | None = None) -> Samples:
         """20 ms each way. Only the active call hears the microphone and is heard, with ``tone`` in its own recording.
@@ -97,8 +189,10 @@ class MediaSession:
         return playout
 
     def close(self, now: float) -> None:
-        """RTCP BYE is queued in the core's transmits; the recording is finished."""
+        """RTCP BYE, and close_notify, are left to :meth:`transmits`; the recording is finished."""
         self.core.close(now)
+        if self._secure is not None:
+            self._secure.close()
         if self.speaker is not None:
             self.speaker.close()
             self.speaker = None

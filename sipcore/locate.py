@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
-from sipcore.config import ServerAddress
-from sipcore.ids import IdSource
+if TYPE_CHECKING:
+    from sipcore.config import ServerAddress
+    from sipcore.ids import IdSource
 
 _SRV_PREFIX = {"udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp"}
 _MAX_TARGETS = 16

@@ -138,10 +138,9 @@ def key_label(key: str) -> str:
     """How a key is written for people: ``F2``, ``Ctrl+R``, ``?``."""
     names = {"question_mark": "?", "slash": "/", "comma": ","}
     parts = [names.get(part, part) for part in key.split("+")]
-    return "+".join(
-        part.upper() if part[:1] == "f" and part[1:].isdigit() else part.capitalize() if len(part) > 1 else part
-        for part in parts
-    )
+    if len(parts) > 1 or (key[0] == "f" and key[1:].isdigit()):
+        parts = [part.upper() if len(part) <= 3 else part.capitalize() for part in parts]
+    return "+".join("Ctrl" if part == "CTRL" else part for part in parts)
 
 
 _keys: dict[str, str] = keymap({})

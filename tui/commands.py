@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from tui.actions import ACTIONS, keys_of
 from tui.i18n import _
 
-if TYPE_CHECKING:
-    from tui.console import ConsoleApp
+
+class Performer(Protocol):
+    """The application, as the palette needs it."""
+
+    async def perform(self, action: str) -> None:
+        """Run an action of the registry."""
+        ...
 
 
 class ActionProvider(Provider):
     """Finds actions by their translated titles."""
 
     @property
-    def _console(self) -> ConsoleApp:
-        return self.app  # type: ignore[return-value]  # only ConsoleApp lists this provider
+    def _console(self) -> Performer:
+        return cast("Performer", self.app)  # only a console lists this provider
 
     async def discover(self) -> Hits:
         """All actions."""

@@ -76,3 +76,32 @@ class SecureTransport(Protocol):
     def unprotect_rtcp(self, packet: bytes) -> bytes:
         """The compound RTCP packet inside an SRTCP packet of the peer."""
         ...
+
+
+class MediaTransport(Protocol):
+    """The way of a call's datagrams where it is more than the addresses of the SDP: ICE, TURN (RFC 8445, RFC 8656).
+
+    It is given every datagram of STUN's and TURN's ranges, and asked about every one that is to leave.
+    """
+
+    def receive_untrusted(
+        self, data: bytes, source: Address, kind: TransmitKind, now: float
+    ) -> list[tuple[bytes, Address]]:
+        """A datagram of its own; what a relay had wrapped in it, and whose that is. Never raises."""
+        ...
+
+    def route(self, transmit: Transmit) -> Transmit | None:
+        """The datagram as it is to leave, or ``None`` while there is no way."""
+        ...
+
+    def transmits(self) -> list[Transmit]:
+        """Drain what it has to say itself; this is not routed again."""
+        ...
+
+    def next_timeout(self) -> float | None:
+        """When :meth:`handle_timeout` wants to be called, or ``None``."""
+        ...
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due."""
+        ...

@@ -50,6 +50,12 @@ class MediaStatistics:
     discarded: int = 0
     """Packets thrown away for another reason: overflow, unknown payload type, malformed, failed authentication."""
 
+    forged: int = 0
+    """Of those, packets whose SRTP authentication failed."""
+
+    replayed: int = 0
+    """Of those, SRTP packets that came before, or are older than the replay window."""
+
     strangers: int = 0
     """Packets from a source that is not ours to listen to."""
 

@@ -31,9 +31,11 @@ _MARGIN_MAX_MS = 120.0
 _MARGIN_DECAY_MS = 0.1  # per window without a break-up
 _PILE_MS = 60.0
 _SURPLUS_MS = 12.0
+_FIRST_SURPLUS_MS = 2.0
 _DEAD_ZONE_MS = 4.0
-_PPM_PER_MS = 100.0
-_CORRECTION_MAX_PPM = 1000.0
+_PPM_PER_MS = 60.0
+_PPM_PER_MS_WINDOW = 1.0
+_CORRECTION_MAX_PPM = 500.0
 
 
 class ReserveControl:
@@ -45,6 +47,8 @@ class ReserveControl:
         self._lowest: int | None = None
         self._ticks_left = _FIRST_WINDOW_TICKS
         self._broke = False
+        self._settling = True
+        self._drift_ppm = 0.0
         self.correction_ppm = 0.0
         """How much faster than nominal the reserve has to shrink; negative: grow."""
 
@@ -67,6 +71,7 @@ class ReserveControl:
     def observe(self, reserve: int) -> int:
         """Take the reserve of one tick; says how many samples to throw away now, mostly 0."""
         if reserve > self.ceiling:
+            self._settling = True
             self._start_window(_FIRST_WINDOW_TICKS)
             return reserve - self.margin
         self._lowest = reserve if self._lowest is None else min(self._lowest, reserve)
@@ -79,10 +84,14 @@ class ReserveControl:
             self._margin_ms = max(self._margin_ms - _MARGIN_DECAY_MS, _MARGIN_MIN_MS)
         self._start_window(_WINDOW_TICKS)
         excess_ms = (lowest - self.margin) * 1000 / self._rate
-        if excess_ms > _SURPLUS_MS:
+        # Where sound has only just begun nobody hears a cut; later one has to be worth it.
+        surplus_ms = _FIRST_SURPLUS_MS if self._settling else _SURPLUS_MS
+        self._settling = False
+        if excess_ms > surplus_ms:
             return lowest - self.margin
         outside_ms = excess_ms - min(max(excess_ms, -_DEAD_ZONE_MS), _DEAD_ZONE_MS)
-        self.correction_ppm = min(max(outside_ms * _PPM_PER_MS, -_CORRECTION_MAX_PPM), _CORRECTION_MAX_PPM)
+        self._drift_ppm = _limited(self._drift_ppm + outside_ms * _PPM_PER_MS_WINDOW)
+        self.correction_ppm = _limited(self._drift_ppm + outside_ms * _PPM_PER_MS)
         return 0
 
     def _start_window(self, ticks: int) -> None:
@@ -92,6 +101,10 @@ class ReserveControl:
 
     def _samples(self, milliseconds: float) -> int:
         return round(milliseconds * self._rate / 1000)
+
+
+def _limited(ppm: float) -> float:
+    return min(max(ppm, -_CORRECTION_MAX_PPM), _CORRECTION_MAX_PPM)
 
 
 class CaptureEnd:

@@ -158,7 +158,7 @@ class MediaThread:
         return ready
 
     def _deadline(self) -> float | None:
-        deadlines = [call.session.core.next_timeout() for call in self._calls.values()]
+        deadlines = [call.session.next_timeout() for call in self._calls.values()]
         deadlines.append(self._next_tick)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
@@ -255,7 +255,7 @@ class MediaThread:
         now = time.monotonic()
         statistics = MediaStatistics()
         try:
-            statistics = call.session.core.statistics(now)
+            statistics = call.session.statistics(now)
             call.session.close(now)
             self._flush(call)
         finally:
@@ -273,8 +273,7 @@ class MediaThread:
         if call is None:
             return  # closed by a command of this very wake
         sock = call.sockets.rtp if kind is TransmitKind.RTP else call.sockets.rtcp
-        core = call.session.core
-        receive = core.receive if kind is TransmitKind.RTP else core.receive_rtcp
+        receive = call.session.receive_untrusted
         for _ in range(_DATAGRAMS_PER_WAKE):
             try:
                 data, source = sock.recvfrom(_DATAGRAM_BYTES)
@@ -282,14 +281,14 @@ class MediaThread:
                 break
             except OSError:
                 continue  # an ICMP error for something we sent: the far end's port is closed for now
-            self._guarded(call, receive, data, (source[0], source[1]), time.monotonic())
+            self._guarded(call, receive, data, (source[0], source[1]), kind, time.monotonic())
         self._flush(call)
 
     def _flush(self, call: _Call) -> None:
         """Drain the core completely, as its contract asks after every mutation."""
-        for transmit in call.session.core.transmits():
+        for transmit in call.session.transmits():
             self._transmit(call.sockets, transmit)
-        for event in call.session.core.events():
+        for event in call.session.events():
             self._report(CallMediaEvent(call.session.call, event))
 
     def _transmit(self, sockets: MediaSockets, transmit: Transmit) -> None:
@@ -304,10 +303,10 @@ class MediaThread:
 
     def _handle_timeouts(self) -> None:
         for call in list(self._calls.values()):
-            due = call.session.core.next_timeout()
+            due = call.session.next_timeout()
             now = time.monotonic()
             if due is not None and due <= now:
-                self._guarded(call, call.session.core.handle_timeout, now)
+                self._guarded(call, call.session.handle_timeout, now)
                 self._flush(call)
 
     def _guarded(self, call: _Call, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
@@ -377,7 +376,7 @@ class MediaThread:
         playout = self._guarded(call, session.tick, now, spoken, active=active, tone=tone if active else None)
         self._flush(call)
         if self._ticks % _SNAPSHOT_TICKS == 0 and session.call in self._calls:
-            self.statistics[session.call] = session.core.statistics(now)
+            self.statistics[session.call] = session.statistics(now)
         return playout if active and session.speaker is None else None
 
     def _tone(self, role: Role) -> Samples | None:

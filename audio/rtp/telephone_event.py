@@ -99,7 +99,7 @@ class DtmfSender:
         """``units`` of the media clock, starting at the sender's: what to do with audio, a packet to send, a digit
         just completed.
         """
-        if self._tone is None and self._gap <= 0 and self._pause <= 0:
+        if self._tone is None and not self._gap and not self._pause:
             if not self._queue:
                 return Suppression.NONE, None, None
             step = self._queue.popleft()
@@ -110,10 +110,10 @@ class DtmfSender:
                 self._tone = step
         if self._tone:
             return self._tone_tick(self._tone, sender, payload_type, units)
-        if self._gap > 0:
-            self._gap -= units
+        if self._gap:
+            self._gap = max(self._gap - units, 0)
             return Suppression.SILENCE, None, None
-        self._pause -= units
+        self._pause = max(self._pause - units, 0)
         return Suppression.NONE, None, None
 
     def _tone_tick(
@@ -131,7 +131,7 @@ class DtmfSender:
         if tone.ends_left:
             return Suppression.SKIP, packet, None
         # The retransmitted ends have already used up part of the gap.
-        self._gap = tone.gap - (tone.elapsed - tone.total)
+        self._gap = max(tone.gap - (tone.elapsed - tone.total), 0)
         self._tone = None
         return Suppression.SKIP, packet, tone.digit
 

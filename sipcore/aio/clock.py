@@ -1,7 +1,7 @@
 """The clock of the SIP core: it goes on while the machine sleeps, and it tells that the machine slept.
 
-    CLOCK_BOOTTIME ─────────────────▶ now
-          minus CLOCK_MONOTONIC ────▶ grows by the length of each sleep
+CLOCK_BOOTTIME ─────────────────▶ now
+      minus CLOCK_MONOTONIC ────▶ grows by the length of each sleep
 """
 
 from __future__ import annotations

@@ -1,14 +1,16 @@
 """What every kind of connection offers the table of flows, and what it reports to it.
 
-    Connections ── send ping close ──▶ Connection
-    Connections ◀── received pong closed ── Connection
+Connections ── send ping close ──▶ Connection
+Connections ◀── received pong closed ── Connection
 """
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import ssl
 
 MAX_MESSAGE = 131072
 """Largest message taken from a connection; the parser refuses much smaller ones with a proper response."""

@@ -1,7 +1,7 @@
 """The table of flows: carries out OpenFlow, Transmit, PingFlow, CloseFlow and ProbeServer.
 
-    effects ──▶ Connections ──▶ udp · stream · websocket
-    FlowListener ◀── opened failed closed received pong probed
+effects ──▶ Connections ──▶ udp · stream · websocket
+FlowListener ◀── opened failed closed received pong probed
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import dataclass
-from typing import Protocol, assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
-from sipcore.aio.connection import Connection, ConnectOptions
 from sipcore.aio.dns import targets_of
 from sipcore.aio.failures import describe
 from sipcore.aio.sockets import connect_tcp
 from sipcore.aio.stream import open_stream
 from sipcore.aio.udp import open_udp
-from sipcore.config import ServerAddress
 from sipcore.errors import TransportError
 from sipcore.events import CloseFlow, Effect, FlowId, OpenFlow, PingFlow, ProbeServer, Transmit
-from sipcore.ids import IdSource
+
+if TYPE_CHECKING:
+    from sipcore.aio.connection import Connection, ConnectOptions
+    from sipcore.config import ServerAddress
+    from sipcore.ids import IdSource
 
 _log = logging.getLogger(__name__)
 
@@ -137,7 +139,8 @@ class Connections:
         except (OSError, TransportError) as error:
             reason = describe(error, server)
             if isinstance(error, TimeoutError):
-                reason = f"No answer from {server.host}:{server.port} in {effect.timeout_s:g} s: check address, port and firewall."
+                where = f"{server.host}:{server.port}"
+                reason = f"No answer from {where} in {effect.timeout_s:g} s: check address, port and firewall."
             if self._opening.pop(flow, None) is not None:
                 self.listener.failed(flow, reason)
             return

@@ -10,12 +10,16 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from sipcore.config import ServerAddress
 from sipcore.errors import TransportError
-from sipcore.ids import IdSource
 from sipcore.locate import AddressQuestion, Answer, SrvQuestion, SrvRecord, Target, locate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sipcore.config import ServerAddress
+    from sipcore.ids import IdSource
 
 _log = logging.getLogger(__name__)
 

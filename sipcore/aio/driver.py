@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sipcore.aio.clock import Clock, SleepDetector
-from sipcore.config import ServerAddress
-from sipcore.events import Effect, Event, FlowId
-from sipcore.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sipcore.config import ServerAddress
+    from sipcore.events import Effect, Event, FlowId
+    from sipcore.stack import Stack
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")

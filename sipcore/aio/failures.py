@@ -1,15 +1,18 @@
 """Why a connection failed, as one plain sentence with the next step.
 
-    OSError, SSLError, WebSocket errors ──▶ describe ──▶ "Connection refused by pbx:8089: ..."
+OSError, SSLError, WebSocket errors ──▶ describe ──▶ "Connection refused by pbx:8089: ..."
 """
 
 from __future__ import annotations
 
 import errno
 import ssl
+from typing import TYPE_CHECKING
 
-from sipcore.config import ServerAddress
 from sipcore.errors import TransportError
+
+if TYPE_CHECKING:
+    from sipcore.config import ServerAddress
 
 # OpenSSL's X509_V_ERR_* numbers (x509_vfy.h).
 _NOT_YET_VALID, _EXPIRED = 9, 10
@@ -28,7 +31,9 @@ def describe(error: BaseException, server: ServerAddress) -> str:
         case ssl.SSLCertVerificationError():
             return _certificate(error, server)
         case ssl.SSLError():
-            return f"{where} does not speak TLS as expected ({error.reason or 'handshake failed'}): check scheme and port."
+            return (
+                f"{where} does not speak TLS as expected ({error.reason or 'handshake failed'}): check scheme and port."
+            )
         case TimeoutError():
             return f"No answer from {where}: check address, port and firewall."
         case ConnectionRefusedError():

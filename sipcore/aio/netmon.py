@@ -13,10 +13,13 @@ import asyncio
 import logging
 import socket
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sipcore.aio.sockets import family_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _log = logging.getLogger(__name__)
 

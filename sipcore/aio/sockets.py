@@ -1,6 +1,6 @@
 """TCP and UDP sockets: options set before connecting, and addresses tried side by side (RFC 8305).
 
-    targets ──first, then one more every 250 ms──▶ the first that connects wins
+targets ──first, then one more every 250 ms──▶ the first that connects wins
 """
 
 from __future__ import annotations
@@ -8,9 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from sipcore.locate import Target
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sipcore.locate import Target
 
 _STAGGER_S = 0.25
 # RFC 4594 §3.1: signalling travels in CS5 or CS3; CS3 is what SIP phones use. 24 << 2 in the TOS byte.

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from sipcore.aio.connection import MAX_UNSENT, ConnectionListener, ConnectOptions
 from sipcore.aio.failures import describe
 from sipcore.aio.sockets import connect_tcp
-from sipcore.config import ServerAddress
-from sipcore.locate import Target
+
+if TYPE_CHECKING:
+    import ssl
+
+    from sipcore.config import ServerAddress
+    from sipcore.locate import Target
 
 
 class StreamConnection(asyncio.Protocol):

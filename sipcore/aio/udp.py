@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from sipcore.aio.connection import ConnectionListener
 from sipcore.aio.failures import describe
 from sipcore.aio.sockets import family_of, set_options
-from sipcore.config import ServerAddress
-from sipcore.locate import Target
+
+if TYPE_CHECKING:
+    from sipcore.aio.connection import ConnectionListener
+    from sipcore.config import ServerAddress
+    from sipcore.locate import Target
 
 
 class UdpConnection(asyncio.DatagramProtocol):
@@ -72,9 +74,7 @@ class UdpConnection(asyncio.DatagramProtocol):
             listener.closed(reason)
 
 
-async def open_udp(
-    server: ServerAddress, targets: list[Target], listener: ConnectionListener
-) -> UdpConnection:
+async def open_udp(server: ServerAddress, targets: list[Target], listener: ConnectionListener) -> UdpConnection:
     """A socket to the first target; nothing is sent. Raises OSError."""
     target = targets[0]
     sock = socket.socket(family_of(target.address), socket.SOCK_DGRAM)

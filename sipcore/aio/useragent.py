@@ -12,21 +12,24 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from collections.abc import Callable
-from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sipcore.aio.clock import Clock, SystemClock
 from sipcore.aio.connection import ConnectOptions
 from sipcore.aio.connections import Connections
 from sipcore.aio.driver import Driver
 from sipcore.aio.netmon import NetworkMonitor, NetworkView
-from sipcore.auth.credentials import Credentials
-from sipcore.config import StackConfig
 from sipcore.errors import RegistrationFailed, TransportError
 from sipcore.events import Event, ReconnectionFailed, Registered, RegistrationChanged, RegistrationState
 from sipcore.ids import IdSource, RandomSource
 from sipcore.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sipcore.auth.credentials import Credentials
+    from sipcore.config import StackConfig
 
 _T = TypeVar("_T")
 

@@ -1,8 +1,8 @@
 """SIP over WebSocket: one SIP message is one WebSocket message (RFC 7118), on the websockets library.
 
-    connect ── TCP ── TLS ── Upgrade, subprotocol sip ──▶ WebSocketConnection
-                                                           ├ reader task ──▶ listener
-                                                           └ writer task ◀── send, ping
+connect ── TCP ── TLS ── Upgrade, subprotocol sip ──▶ WebSocketConnection
+                                                       ├ reader task ──▶ listener
+                                                       └ writer task ◀── send, ping
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from websockets import exceptions
 from websockets.asyncio.client import ClientConnection, connect
@@ -20,9 +20,11 @@ from websockets.uri import parse_uri
 
 from sipcore.aio.connection import MAX_MESSAGE, MAX_UNSENT, ConnectionListener, ConnectOptions
 from sipcore.aio.sockets import connect_tcp, set_options
-from sipcore.config import ServerAddress
 from sipcore.errors import TransportError
 from sipcore.locate import Target, is_address
+
+if TYPE_CHECKING:
+    from sipcore.config import ServerAddress
 
 # At DEBUG the library logs whole frames, credentials included; what we log goes through trace.py.
 _library_log = logging.getLogger("sipcore.aio.websocket.library")
@@ -60,7 +62,8 @@ class WebSocketConnection:
         """Queue one message."""
         self._unsent += len(data)
         if self._unsent > MAX_UNSENT:
-            self._ended(f"{self._server.host}:{self._server.port} takes no more data.")
+            reason = f"{self._server.host}:{self._server.port} takes no more data."
+            asyncio.get_running_loop().call_soon(self._ended, reason)
             return
         self._queue.put_nowait(data)
 
@@ -100,7 +103,7 @@ class WebSocketConnection:
             try:
                 if data is None:
                     waiter = await self._socket.ping()
-                    waiter.add_done_callback(self._on_pong)
+                    asyncio.ensure_future(waiter).add_done_callback(self._on_pong)
                 else:
                     self._unsent -= len(data)
                     await self._socket.send(data, text=_is_text(data))

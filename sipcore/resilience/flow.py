@@ -12,9 +12,8 @@ from __future__ import annotations
 import logging
 from collections import deque
 from dataclasses import dataclass
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
-from sipcore.config import Resilience, ServerAddress
 from sipcore.events import (
     CloseFlow,
     FlowId,
@@ -25,10 +24,13 @@ from sipcore.events import (
     TransportChanged,
     TransportState,
 )
-from sipcore.ids import IdSource
 from sipcore.resilience import policy
 from sipcore.resilience.flow_table import TRANSITIONS, Effect, Input, State
 from sipcore.resilience.servers import ServerList
+
+if TYPE_CHECKING:
+    from sipcore.config import Resilience, ServerAddress
+    from sipcore.ids import IdSource
 
 _log = logging.getLogger(__name__)
 
@@ -131,6 +133,11 @@ class FlowSupervisor:
     def quiet(self) -> bool:
         """Whether failure has been announced, so that attempts go on without a word."""
         return self._announced
+
+    @property
+    def maximum(self) -> int:
+        """How many attempts a series has."""
+        return self._settings.max_reconnection_attempts
 
     @property
     def shown(self) -> TransportState:
@@ -326,9 +333,7 @@ class FlowSupervisor:
                     probing=True,
                 )
             case Effect.ARM_SLOW:
-                self._arm(
-                    policy.background_wait_s(self._settings, self._ids, urgent=self.urgent), now, probing=True
-                )
+                self._arm(policy.background_wait_s(self._settings, self._ids, urgent=self.urgent), now, probing=True)
             case Effect.DISARM:
                 self.due_at = self._probe_at = None
             case Effect.SAY_GAVE_UP:

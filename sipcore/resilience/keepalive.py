@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import enum
 import logging
+from typing import TYPE_CHECKING
 
-from sipcore.config import Resilience
+if TYPE_CHECKING:
+    from sipcore.config import Resilience
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +26,7 @@ _VERIFY_TIMEOUT_S = 3.0
 
 
 class AdaptiveInterval:
-    """Halves after an idle loss, grows by half after ten stable minutes; between a sixth of the setting and the setting."""
+    """Halves after an idle loss, grows by half after ten stable minutes; from a sixth of the setting to all of it."""
 
     __slots__ = ("_base_s", "_factor", "_since")
 

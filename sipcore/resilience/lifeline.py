@@ -2,7 +2,7 @@
 
                  ┌─ FlowSupervisor ── FlowUp FlowDown ──┐
     verbs ──────▶│   Heartbeat                          ├──▶ outputs: effects, events,
-    transactions │   KeepAlive                          │    SignallingUp Ready Down for the calls
+    transactions │   KeepAlive                          │    SignallingReady and SignallingDown for the calls
     time ───────▶└─ RegistrationSupervisor ── Registrar ┘
 
 Sans-I/O. After each call, drain :meth:`Lifeline.outputs`; requests go through the transaction layer given.
@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
-from sipcore.auth.authenticator import Authenticator
-from sipcore.auth.credentials import Credentials
 from sipcore.config import Account, Resilience, ServerAddress
 from sipcore.events import (
     CloseFlow,
@@ -43,7 +41,6 @@ from sipcore.events import (
     TransportState,
     Unregistered,
 )
-from sipcore.ids import IdSource
 from sipcore.message.message import Request
 from sipcore.message.uri import Uri
 from sipcore.resilience import flow as flow_machine
@@ -69,7 +66,12 @@ from sipcore.transaction.events import (
     TransactionTransportFailed,
     ViaTemplate,
 )
-from sipcore.transaction.layer import TransactionLayer
+
+if TYPE_CHECKING:
+    from sipcore.auth.authenticator import Authenticator
+    from sipcore.auth.credentials import Credentials
+    from sipcore.ids import IdSource
+    from sipcore.transaction.layer import TransactionLayer
 
 _log = logging.getLogger(__name__)
 
@@ -77,19 +79,13 @@ CRLF_PING = b"\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
-class SignallingUp:
-    """A flow is open, not yet registered: requests in dialogs may use it."""
-
-    flow: FlowId
-    contact: Uri
-    secure: bool
-
-
-@dataclass(frozen=True, slots=True)
 class SignallingReady:
     """Registered on a flow for the first time: dialogs can be told where we are now."""
 
     flow: FlowId
+    contact: Uri
+    secure: bool
+    """Whether the flow is encrypted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +96,17 @@ class SignallingDown:
     reason: str
 
 
-Output = Effect | Event | SignallingUp | SignallingReady | SignallingDown
+@dataclass(frozen=True, slots=True)
+class RetryStatus:
+    """Attempt ``attempt`` of ``maximum`` is running, or was the last; ``next_in_s`` is None while none is planned."""
+
+    what: str
+    attempt: int
+    maximum: int
+    next_in_s: float | None
+
+
+Output = Effect | Event | SignallingReady | SignallingDown
 _Outcome = ResponseReceived | TransactionTimedOut | TransactionTransportFailed
 
 
@@ -135,7 +141,7 @@ class Lifeline:
         self._register: TransactionId | None = None
         self._register_timeout_s = 0.0
         self._options: TransactionId | None = None
-        self._calls_up = False
+        self._needed = False
 
     # --- verbs -------------------------------------------------------------------------------------------------
 
@@ -187,12 +193,12 @@ class Lifeline:
             self.flow.start(now, quiet=self.flow.quiet)
         self._settle(now)
 
-    def calls_up(self, up: bool, now: float) -> None:
-        """Whether a call is up, which makes every reconnection urgent and keeps the flow."""
-        if up == self._calls_up:
-            return
-        self._calls_up = self.flow.urgent = up
-        self._settle(now)
+    def calls_up(self, urgent: bool, now: float, *, needed: bool) -> None:
+        """Whether a call is up, which makes every reconnection urgent; whether calls still need the flow."""
+        self.flow.urgent = urgent
+        if needed != self._needed:
+            self._needed = needed
+            self._settle(now)
 
     @property
     def may_call(self) -> bool:
@@ -370,7 +376,6 @@ class Lifeline:
         self._ready = False
         self._layer.flow_opened(flow, ViaTemplate(server.via_transport, sent_by))
         self._heartbeat.flow_up(Ping.WEBSOCKET if server.websocket else Ping.CRLF, now)
-        self._outputs.append(SignallingUp(flow, contact, server.secure))
         self.registration.flow_up(now, reliable=server.reliable, quiet=self.flow.quiet)
 
     def _flow_down(self, flow: FlowId, reason: str, proven: bool, now: float) -> None:
@@ -417,9 +422,9 @@ class Lifeline:
             self._outputs.append(KeepAliveStarted(self._keepalive.interval_s))
         if success := self._episode.success(now):
             self._outputs.append(success)
-        if not self._ready:
+        if not self._ready and self._contact is not None:
             self._ready = True
-            self._outputs.append(SignallingReady(self.flow.flow))
+            self._outputs.append(SignallingReady(self.flow.flow, self._contact, self.flow.server.secure))
 
     def _fail(self, attempts: int, reason: str) -> None:
         if failure := self._episode.failure(attempts, reason):
@@ -428,7 +433,9 @@ class Lifeline:
     def _release_flow(self, now: float) -> bool:
         """Close a flow nobody needs: unregistered, or parked for long, and no call up. True if it did."""
         idle = self.registration.state is registration_table.State.IDLE
-        if self._calls_up or self.flow.state is flow_table.State.IDLE or not (idle or self.registration.parked):
+        if self.flow.state is flow_table.State.IDLE or not (idle or self.registration.parked):
+            return False
+        if self._needed and (self.flow.is_open or not idle):
             return False
         self.flow.stop("unregistered" if idle else "registration refused", now)
         return True
@@ -462,9 +469,7 @@ class Lifeline:
         return f"{host}:{port}", uri
 
     def _send_register(self, request: Request, now: float) -> None:
-        self._register = self._layer.request(
-            request, self.flow.flow, now=now, timeout_s=self._register_timeout_s
-        )
+        self._register = self._layer.request(request, self.flow.flow, now=now, timeout_s=self._register_timeout_s)
 
     def _send_options(self, now: float) -> None:
         self._options_cseq += 1
@@ -476,13 +481,28 @@ class Lifeline:
         request.headers.add("Call-ID", self._options_call_id)
         request.headers.add("CSeq", f"{self._options_cseq} OPTIONS")
         request.headers.add("User-Agent", self._account.user_agent)
-        self._options = self._layer.request(
-            request, self.flow.flow, now=now, timeout_s=self._keepalive.timeout_s
-        )
+        self._options = self._layer.request(request, self.flow.flow, now=now, timeout_s=self._keepalive.timeout_s)
         _log.info("Keep-alive OPTIONS request sent")
         self._outputs.append(KeepAlive(KeepAliveResult.SENT))
 
     # --- for status displays -----------------------------------------------------------------------------------
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is open, in flight or planned."""
+        resting = self.registration.state is registration_table.State.IDLE
+        return resting and self.flow.state is flow_table.State.IDLE
+
+    def retry_status(self, now: float) -> RetryStatus | None:
+        """What is being retried, and when next; None while nothing is."""
+        if self.flow.state is not flow_table.State.IDLE and not self.flow.is_open:
+            wait = None if self.flow.due_at is None else max(0.0, self.flow.due_at - now)
+            return RetryStatus("transport", self.flow.attempt, self.flow.maximum, wait)
+        if self.registration.shown in (RegistrationState.REGISTERING, RegistrationState.FAILED):
+            due = self.registration.due_at
+            wait = None if due is None else max(0.0, due - now)
+            return RetryStatus("registration", self.registration.attempt, self.registration.maximum, wait)
+        return None
 
     @property
     def transport_state(self) -> TransportState:

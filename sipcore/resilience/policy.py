@@ -13,9 +13,11 @@ Every wait is in seconds. Randomness comes from the caller's :class:`~sipcore.id
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING
 
-from sipcore.config import Resilience
-from sipcore.ids import IdSource
+if TYPE_CHECKING:
+    from sipcore.config import Resilience
+    from sipcore.ids import IdSource
 
 RETRY_AFTER_MAX_S = 3600.0
 """A longer Retry-After is taken for a mistake and cut to this."""
@@ -101,7 +103,7 @@ def background_wait_s(settings: Resilience, ids: IdSource, *, urgent: bool = Fal
 
 
 def credentials_wait_s(rounds: int, settings: Resilience, ids: IdSource) -> float | None:
-    """The wait before slow attempt number ``rounds`` (from 0) with refused credentials; never sooner than the setting."""
+    """The wait before slow attempt ``rounds`` (from 0) with refused credentials; never sooner than the setting."""
     if settings.auth_retry <= 0:
         return None
     wait = min(settings.auth_retry * 2 ** min(rounds, 16), max(settings.auth_retry_max, settings.auth_retry))
@@ -109,19 +111,19 @@ def credentials_wait_s(rounds: int, settings: Resilience, ids: IdSource) -> floa
 
 
 def refresh_wait_s(expires_s: float, ids: IdSource) -> float:
-    """When to refresh a binding granted for ``expires_s``: 50 to 85 % of it, and 30 s before its end where that leaves room."""
+    """When to refresh a binding of ``expires_s``: at 50 to 85 % of it, 30 s before its end where that leaves room."""
     lowest = expires_s * 0.5
     highest = max(lowest, min(expires_s * 0.85, expires_s - _REFRESH_MARGIN_S))
     return max(1.0, ids.uniform(lowest, highest))
 
 
 def fleet_wait_s(settings: Resilience, ids: IdSource, *, urgent: bool = False) -> float:
-    """The wait before the first attempt after a loss the server caused: phones lost together must not return together."""
+    """The wait after a loss the server caused: phones lost together must not return together."""
     return 0.0 if urgent or settings.fleet_spread <= 0 else ids.uniform(0.0, settings.fleet_spread)
 
 
 def probe_wait_s(elapsed_s: float, settings: Resilience, ids: IdSource) -> float | None:
-    """The distance to the next reachability probe: the setting at first, three times it later; None where turned off."""
+    """The distance to the next reachability probe: the setting at first, three times it later; None if turned off."""
     if settings.probe_interval <= 0:
         return None
     growth = min(_PROBE_GROWTH_MAX, 1.0 + max(0.0, elapsed_s) / _PROBE_GROWTH_S)

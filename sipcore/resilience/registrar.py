@@ -5,23 +5,26 @@
                                                   ├▶ Refused
                                                   └▶ None (provisional)
 
-Sans-I/O and without time. The binding keeps one Call-ID for the life of the object, and each REGISTER a CSeq one higher.
+Sans-I/O and without time. The binding keeps one Call-ID for the life of the object; each REGISTER has a CSeq one higher.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sipcore.auth.authenticator import Authenticator, Refusal
-from sipcore.config import Account
 from sipcore.errors import ParseError
-from sipcore.ids import IdSource
 from sipcore.message.fields import RetryAfter, parse_seconds
 from sipcore.message.grammar import quote
 from sipcore.message.message import Request, Response
 from sipcore.message.uri import NameAddr, Uri
 from sipcore.resilience import policy
 from sipcore.resilience.policy import Verdict
+
+if TYPE_CHECKING:
+    from sipcore.config import Account
+    from sipcore.ids import IdSource
 
 _MAX_RESENDS = 8
 _MAX_EXPIRES_S = 7 * 24 * 3600

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
-from sipcore.config import Resilience
 from sipcore.events import (
     Registered,
     RegistrationAttempt,
@@ -23,11 +22,14 @@ from sipcore.events import (
     RetryScheduled,
     Unregistered,
 )
-from sipcore.ids import IdSource
 from sipcore.resilience import policy
 from sipcore.resilience.policy import Verdict
-from sipcore.resilience.registrar import Refused
 from sipcore.resilience.registration_table import TRANSITIONS, Effect, Input, State
+
+if TYPE_CHECKING:
+    from sipcore.config import Resilience
+    from sipcore.ids import IdSource
+    from sipcore.resilience.registrar import Refused
 
 _log = logging.getLogger(__name__)
 

@@ -7,9 +7,12 @@ registered us is forgiven everything.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sipcore.config import ServerAddress
 from sipcore.resilience import policy
+
+if TYPE_CHECKING:
+    from sipcore.config import ServerAddress
 
 
 @dataclass(slots=True)

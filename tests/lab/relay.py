@@ -69,6 +69,8 @@ class Relay:
         self.random = random.Random(seed)
         self.tcp_connections = 0
         """How many TCP connections were accepted so far."""
+        self.datagrams = 0
+        """How many datagrams were handed on so far, both directions."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="lab-relay", daemon=True)
         self._open = asyncio.Event()
@@ -263,6 +265,7 @@ class _DatagramFront(asyncio.DatagramProtocol):
         faults, dice = self._relay.faults, self._relay.random
         if not self._relay._open.is_set() or dice.random() < faults.loss:
             return
+        self._relay.datagrams += 1
         for _ in range(2 if dice.random() < faults.duplicate else 1):
             delay = faults.delay_s + dice.uniform(0, faults.jitter_s)
             if delay:

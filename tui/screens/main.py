@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 class MainScreen(Screen[None]):
     """Draws a state; knows no engine and decides nothing."""
 
+    AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-normal"), (110, "-wide")]  # noqa: RUF012 - Textual declares it so
 
     def __init__(self) -> None:

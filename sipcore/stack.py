@@ -1,0 +1,380 @@
+"""The SIP core of one account: everything below composed behind the sans-I/O contract.
+
+    receive ─▶ parser ─▶ TransactionLayer ─┬▶ Lifeline (flow, registration, keep-alive) ─┐
+    verbs ─────────────────────────────────┼▶ Calls (dialogs, sessions) ─────────────────┼▶ effects(), events()
+    handle_timeout ────────────────────────┘                                             │
+                                             MessageLog ◀── every message, redacted ─────┘
+
+After each call that takes ``now``, drain :meth:`Stack.effects` and :meth:`Stack.events`, and ask
+:meth:`Stack.next_timeout`. Bytes from the network raise nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from sipcore.auth.authenticator import Authenticator
+from sipcore.dialog.calls import Calls
+from sipcore.errors import LocalProtocolError, ParseError
+from sipcore.events import (
+    CallId,
+    CloseFlow,
+    Effect,
+    Event,
+    FlowId,
+    OpenFlow,
+    PingFlow,
+    ProbeServer,
+    RegistrationState,
+    Transmit,
+    TransportState,
+)
+from sipcore.message.parse import Keepalive, MalformedMessage, StreamParser, parse_keepalive, parse_message
+from sipcore.message.uri import NameAddr
+from sipcore.resilience.lifeline import Lifeline, Output, RetryStatus, SignallingDown, SignallingReady
+from sipcore.trace import MessageLog, Way
+from sipcore.transaction.events import (
+    AckReceived,
+    RequestReceived,
+    ResponseReceived,
+    TransactionEvent,
+    TransactionTimedOut,
+    TransactionTransportFailed,
+)
+from sipcore.transaction.layer import TransactionLayer
+
+if TYPE_CHECKING:
+    from sipcore.auth.credentials import Credentials
+    from sipcore.config import ServerAddress, StackConfig
+    from sipcore.ids import IdSource
+    from sipcore.media import LocalMedia
+    from sipcore.message.message import Message
+
+_PONG = b"\r\n"
+
+
+class Stack:
+    """One account's signalling, on one flow at a time."""
+
+    def __init__(self, config: StackConfig, credentials: Credentials, ids: IdSource) -> None:
+        self._ids = ids
+        self._layer = TransactionLayer(ids)
+        self._authenticator = Authenticator(credentials, ids)
+        self._lifeline = Lifeline(config.account, config.resilience, ids, self._layer, self._authenticator)
+        self._calls = Calls(config.account, ids, self._layer, self._authenticator)
+        self._parsers: dict[FlowId, StreamParser] = {}
+        self._effects: list[Effect] = []
+        self._events: list[Event] = []
+        self._shutting_down = False
+        self.trace = MessageLog()
+        """The last messages, redacted."""
+
+    # --- registration ------------------------------------------------------------------------------------------
+
+    def start(self, now: float) -> None:
+        """Connect, register, and stay registered."""
+        self.register(now)
+
+    def register(self, now: float, *, attempts: int | None = None, delay_s: float | None = None) -> None:
+        """Register now, in a new series of attempts (R1); connects first where that is needed."""
+        self._lifeline.register(now, attempts=attempts, delay_s=delay_s)
+        self._settle(now)
+
+    def unregister(self, now: float) -> None:
+        """Remove our binding and stay unregistered; the flow is closed unless a call needs it."""
+        self._lifeline.unregister(now)
+        self._settle(now)
+
+    def retry_now(self, now: float) -> None:
+        """Do not wait for the next attempt; also after everything failed."""
+        self.register(now)
+
+    def set_credentials(self, credentials: Credentials, now: float) -> None:
+        """Use another name or password from now on; tries at once unless unregistered."""
+        self._lifeline.set_credentials(credentials, now)
+        self._settle(now)
+
+    def network_changed(self, online: bool, now: float, *, source_address: str | None = None) -> None:
+        """The local network changed; ``source_address`` is what we would send from now, where it is known."""
+        self._lifeline.network_changed(online, now, source_address=source_address)
+        self._settle(now)
+
+    def resumed(self, gap_s: float, now: float) -> None:
+        """The machine slept for ``gap_s`` until ``now``; to be told before anything else happens."""
+        self._layer.resumed(gap_s)
+        self._calls.resumed(gap_s)
+        self._lifeline.resumed(gap_s, now)
+        self._settle(now)
+
+    def shutdown(self, now: float) -> None:
+        """Hang up, un-register, disconnect. :attr:`finished` tells when it is done."""
+        self._shutting_down = True
+        for call in self._calls.live:
+            try:
+                self._calls.hang_up(call, now)
+            except LocalProtocolError:
+                pass  # it is ending already
+        self._settle(now)
+        self._lifeline.unregister(now)
+        self._settle(now)
+
+    # --- calls -------------------------------------------------------------------------------------------------
+
+    def dial(self, target: str, media: LocalMedia, now: float, *, fallbacks: tuple[LocalMedia, ...] = ()) -> CallId:
+        """Call ``target``; ``fallbacks`` are offered in turn where the media is refused. Must be registered."""
+        if not self._lifeline.may_call:
+            raise LocalProtocolError("not registered: no call can be made now")
+        try:
+            return self._calls.dial(target, media, now, fallbacks=fallbacks)
+        finally:
+            self._settle(now)
+
+    def ring(self, call: CallId, now: float) -> None:
+        """Tell the caller that the phone rings."""
+        self._calls.ring(call, now)
+        self._settle(now)
+
+    def answer(self, call: CallId, media: LocalMedia, now: float) -> None:
+        """Accept an incoming call."""
+        self._calls.answer(call, media, now)
+        self._settle(now)
+
+    def reject(self, call: CallId, now: float, *, status: int = 486, reason: str = "") -> None:
+        """Refuse an incoming call."""
+        self._calls.reject(call, status, reason, now)
+        self._settle(now)
+
+    def hang_up(self, call: CallId, now: float) -> None:
+        """End a call in whatever state it is; during an outage the BYE is sent afterwards."""
+        self._calls.hang_up(call, now)
+        self._settle(now)
+
+    def hold(self, call: CallId, now: float) -> None:
+        """Hold; HoldChanged or VerbFailed follows."""
+        self._calls.hold(call, now)
+        self._settle(now)
+
+    def resume(self, call: CallId, now: float) -> None:
+        """End our hold; HoldChanged or VerbFailed follows."""
+        self._calls.resume(call, now)
+        self._settle(now)
+
+    def update_media(self, call: CallId, media: LocalMedia, now: float) -> None:
+        """Offer another address or key; MediaNegotiated or VerbFailed follows."""
+        self._calls.update_media(call, media, now)
+        self._settle(now)
+
+    def send_info_dtmf(self, call: CallId, digit: str, now: float, *, duration_ms: int = 160) -> None:
+        """Send one digit by INFO, for peers without RFC 4733."""
+        self._calls.send_info_dtmf(call, digit, now, duration_ms=duration_ms)
+        self._settle(now)
+
+    def transfer(self, call: CallId, target: str, now: float) -> None:
+        """Blind transfer; TransferProgress or VerbFailed follows."""
+        self._calls.transfer(call, target, now)
+        self._settle(now)
+
+    def attended_transfer(self, call: CallId, other: CallId, now: float) -> None:
+        """Connect the two far ends with each other; TransferProgress or VerbFailed follows."""
+        self._calls.attended_transfer(call, other, now)
+        self._settle(now)
+
+    # --- results of effects ------------------------------------------------------------------------------------
+
+    def flow_opened(self, flow: FlowId, local_address: tuple[str, int], now: float) -> None:
+        """OpenFlow succeeded; ``local_address`` is our end."""
+        server = self._lifeline.flow.server
+        if flow == self._lifeline.flow.flow and server.scheme in ("tcp", "tls"):
+            self._parsers[flow] = StreamParser()
+        self._lifeline.flow_opened(flow, local_address, now)
+        self._settle(now)
+
+    def flow_failed(self, flow: FlowId, reason: str, now: float) -> None:
+        """OpenFlow did not succeed; ``reason`` is one sentence for the user."""
+        self._lifeline.flow_failed(flow, reason, now)
+        self._settle(now)
+
+    def flow_closed(self, flow: FlowId, reason: str, now: float) -> None:
+        """An open flow ended without a CloseFlow."""
+        self._lifeline.flow_closed(flow, reason, now)
+        self._settle(now)
+
+    def flow_pong(self, flow: FlowId, now: float) -> None:
+        """A PingFlow was answered."""
+        self._lifeline.life(flow, now)
+
+    def probe_result(self, server: ServerAddress, ok: bool, now: float) -> None:
+        """What a ProbeServer found."""
+        self._lifeline.probe_result(server, ok, now)
+        self._settle(now)
+
+    # --- network and clock -------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, flow: FlowId, now: float) -> None:
+        """Bytes of a stream, or one datagram or WebSocket message. Never raises for what they hold."""
+        if flow != self._lifeline.flow.flow or not self._lifeline.flow.is_open:
+            return
+        self._lifeline.life(flow, now)
+        if (parser := self._parsers.get(flow)) is not None:
+            self._receive_stream_untrusted(parser, data, flow, now)
+        else:
+            self._receive_whole_untrusted(data, flow, now)
+        self._settle(now)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do everything that is due."""
+        self._layer.handle_timeout(now)
+        self._settle(now)
+        self._calls.handle_timeout(now)
+        self._settle(now)
+        self._lifeline.handle_timeout(now)
+        self._settle(now)
+
+    def next_timeout(self) -> float | None:
+        """When :meth:`handle_timeout` is due, or None."""
+        parts = (self._layer, self._calls, self._lifeline)
+        return min((at for part in parts if (at := part.next_timeout()) is not None), default=None)
+
+    def effects(self) -> list[Effect]:
+        """Drain what must be done, in order."""
+        effects, self._effects = self._effects, []
+        return effects
+
+    def events(self) -> list[Event]:
+        """Drain what has happened, in order."""
+        events, self._events = self._events, []
+        return events
+
+    # --- for status displays -----------------------------------------------------------------------------------
+
+    @property
+    def transport_state(self) -> TransportState:
+        """The transport as users see it."""
+        return self._lifeline.transport_state
+
+    @property
+    def registration_state(self) -> RegistrationState:
+        """The registration as users see it."""
+        return self._lifeline.registration_state
+
+    @property
+    def local_address(self) -> str:
+        """Our address on the flow, for media; empty while there is none."""
+        return self._lifeline.local_address[0] if self._lifeline.flow.is_open else ""
+
+    @property
+    def may_call(self) -> bool:
+        """Whether :meth:`dial` would be accepted."""
+        return self._lifeline.may_call
+
+    def retry_status(self, now: float) -> RetryStatus | None:
+        """What is being retried, and when next; None while nothing is."""
+        return self._lifeline.retry_status(now)
+
+    @property
+    def finished(self) -> bool:
+        """After :meth:`shutdown`: nothing is left to be said."""
+        return self._shutting_down and self._lifeline.at_rest
+
+    # --- inside ------------------------------------------------------------------------------------------------
+
+    def _receive_stream_untrusted(self, parser: StreamParser, data: bytes, flow: FlowId, now: float) -> None:
+        try:
+            items = parser.feed(data)
+        except ParseError as error:
+            items = []
+            self._lifeline.flow_broken(flow, f"the server's data makes no sense: {error}", now)
+        for item in items:
+            match item:
+                case Keepalive():
+                    self._keepalive(item, flow, now)
+                case _:
+                    self._message(item, bytes(item), flow, now)
+        for rejected in parser.take_rejected():
+            self._reject(rejected, flow)
+
+    def _receive_whole_untrusted(self, data: bytes, flow: FlowId, now: float) -> None:
+        keepalive = parse_keepalive(data)
+        if keepalive is not None:
+            self._keepalive(keepalive, flow, now)
+            return
+        self.trace.record(Way.IN, flow, data, now)
+        try:
+            message = parse_message(data)
+        except MalformedMessage as error:
+            self._reject(error, flow)
+        except ParseError:
+            pass  # not even the beginning of a message: RFC 3261 §18.3 lets it be discarded
+        else:
+            self._dispatch(message, flow, now)
+
+    def _message(self, message: Message, data: bytes, flow: FlowId, now: float) -> None:
+        self.trace.record(Way.IN, flow, data, now)
+        self._dispatch(message, flow, now)
+
+    def _dispatch(self, message: Message, flow: FlowId, now: float) -> None:
+        self._lifeline.life(flow, now, sip=True)
+        self._layer.receive(message, flow, now)
+        self._settle(now)
+
+    def _keepalive(self, keepalive: Keepalive, flow: FlowId, now: float) -> None:
+        match keepalive:
+            case Keepalive.PING:
+                # RFC 5626 §4.4.1: "the server MUST respond with a single CRLF"; Asterisk pings its clients.
+                self._effects.append(Transmit(flow, _PONG))
+            case Keepalive.PONG:
+                self._lifeline.life(flow, now, pong=True)
+            case _:
+                assert_never(keepalive)
+
+    def _reject(self, error: MalformedMessage, flow: FlowId) -> None:
+        response = error.response(self._ids.tag())
+        if response is not None:
+            self._effects.append(Transmit(flow, bytes(response)))
+
+    def _settle(self, now: float) -> None:
+        """Let the parts talk to each other until they have nothing more to say."""
+        moved = True
+        while moved:
+            moved = False
+            for event in self._layer.events():
+                self._on_transaction(event, now)
+                moved = True
+            for transmit in self._layer.transmits():
+                self.trace.record(Way.OUT, transmit.flow, transmit.data, now)
+                self._effects.append(transmit)
+            for output in self._lifeline.outputs():
+                self._on_lifeline(output, now)
+                moved = True
+            if said := self._calls.events():
+                self._events += said
+                moved = True
+            self._lifeline.calls_up(self._calls.urgent, now, needed=self._flow_is_needed)
+
+    def _on_transaction(self, event: TransactionEvent, now: float) -> None:
+        match event:
+            case ResponseReceived():
+                self._lifeline.on_outcome(event, now) or self._calls.on_response(event, now)
+            case TransactionTimedOut() | TransactionTransportFailed():
+                self._lifeline.on_outcome(event, now) or self._calls.on_failure(event, now)
+            case RequestReceived() | AckReceived():
+                self._calls.on_request(event, now)
+            case _:
+                assert_never(event)
+
+    @property
+    def _flow_is_needed(self) -> bool:
+        """Whether a call, or a BYE nobody has heard yet, wants the flow."""
+        return bool(self._calls.live) or self._calls.pending_farewells > 0
+
+    def _on_lifeline(self, output: Output, now: float) -> None:
+        match output:
+            case SignallingReady(flow=flow, contact=contact, secure=secure):
+                self._calls.flow_recovered(flow, NameAddr(uri=contact), now, secure=secure)
+            case SignallingDown(flow=flow):
+                self._parsers.pop(flow, None)
+                self._calls.flow_lost(now)
+            case OpenFlow() | Transmit() | PingFlow() | CloseFlow() | ProbeServer():
+                self._effects.append(output)
+            case _:
+                self._events.append(output)  # what is no effect is an event

@@ -1,0 +1,121 @@
+"""A real control server without a phone behind it: tests set the state and see the commands that arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+from phone.protocol.snapshots import CallMedia, CallSlice, HistoryEntry, RegistrationSlice, TransportSlice
+from phone.server import ControlServer
+from phone.state import PhoneState
+from tui.bridge import Bridge
+from tui.console import ConsoleApp
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from textual.pilot import Pilot
+
+    from phone.protocol.commands import Command
+    from tui.dialogs.quit import Leave
+
+
+def registered(**parts: Any) -> PhoneState:
+    """A registered phone with whatever else is given."""
+    return PhoneState(
+        registration=RegistrationSlice(state="registered", account="1001@pbx", expires_at=time.time() + 300),
+        transport=TransportSlice(state="connected", server="ws://pbx", rtt_ms=12.0),
+        **parts,
+    )
+
+
+def talking(call: str = "a", **parts: Any) -> CallSlice:
+    """An answered call."""
+    now = time.time()
+    values: dict[str, Any] = {
+        "direction": "out",
+        "state": "active",
+        "peer": "1004",
+        "started_at": now - 65,
+        "answered_at": now - 62,
+        "codec": "PCMU",
+        "media": CallMedia(mos=4.3, loss=0.001, jitter_ms=3.2),
+    }
+    return CallSlice(id=call, **(values | parts))
+
+
+def ringing(call: str = "b", **parts: Any) -> CallSlice:
+    """An incoming call that waits."""
+    values: dict[str, Any] = {"direction": "in", "state": "ringing", "peer": "1007", "started_at": time.time()}
+    return CallSlice(id=call, **(values | parts))
+
+
+def over(entry: int, **parts: Any) -> HistoryEntry:
+    """A call of the past."""
+    values: dict[str, Any] = {"direction": "out", "outcome": "answered", "peer": "600", "started_at": time.time() - 60}
+    return HistoryEntry(id=entry, **(values | parts))
+
+
+class Engine:
+    """State out, commands in."""
+
+    def __init__(self, path: Path, state: PhoneState) -> None:
+        self.state = state
+        self.commands: list[Command] = []
+        self.path = path
+        self.server = self._make("engine-1")
+
+    def _make(self, engine: str) -> ControlServer:
+        return ControlServer(self.path, engine=engine, version="test", state=lambda: self.state, execute=self._execute)
+
+    async def _execute(self, command: Command) -> Any:
+        self.commands.append(command)
+        return {}
+
+    def change(self, state: PhoneState) -> None:
+        """Tell attached consoles of a new state."""
+        self.state = state
+        self.server.state_changed()
+
+    async def die(self) -> None:
+        """Vanish, as a killed engine does."""
+        await self.server.close()
+
+    async def come_back(self) -> None:
+        """A new engine at the same place."""
+        self.server = self._make("engine-2")
+        await self.server.start()
+
+
+async def until(pilot: Pilot[Leave], predicate: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    """Let the console work until ``predicate`` holds."""
+    deadline = time.monotonic() + timeout_s
+    while not predicate():
+        assert time.monotonic() < deadline, "the console did not get there"
+        await pilot.pause(0.01)
+
+
+@contextlib.asynccontextmanager
+async def console(
+    path: Path, state: PhoneState, *, size: tuple[int, int] = (80, 24)
+) -> AsyncIterator[tuple[ConsoleApp, Pilot[Leave], Engine]]:
+    """A console attached to an engine that shows ``state``."""
+    engine = Engine(path / "engine.sock", state)
+    await engine.server.start()
+    app = ConsoleApp(Bridge(engine.path))
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await until(pilot, lambda: app.state == state)
+        await pilot.pause()
+        yield app, pilot, engine
+    await engine.server.close()
+    await asyncio.sleep(0)
+
+
+def text_of(app: ConsoleApp, selector: str) -> str:
+    """The rows of a widget, as a user reads them."""
+    from tui.widgets.rows import Rows
+
+    return "\n".join(app.screen_stack[1].query_one(selector, Rows).plain())
