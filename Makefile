@@ -50,7 +50,7 @@ check: venv  ## format, lint, types, import contracts, size of modules
 	$(BIN)/lint-imports --no-logo
 	@find $(ROOMS) tests bench -name '*.py' -size +8k -exec wc -l {} + \
 	  | awk '$$2 != "total" && $$1 > 450 { print "warning: " $$2 " has " $$1 " lines, the house limit is 450" }'
-	$(PYTEST) -q tests/architecture
+	$(PYTEST) -q -n 2 tests/architecture
 
 fix: venv  ## let ruff format and repair what it can
 	$(BIN)/ruff format .

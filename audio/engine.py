@@ -17,11 +17,10 @@ import logging
 import random
 import socket
 import time
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from audio.core import MediaCore, Samples
-from audio.core.statistics import MediaStatistics
 from audio.io.backend import BackendThread, DeviceBackend
 from audio.io.commands import (
     Activate,
@@ -46,7 +45,6 @@ from audio.io.events import (
     CallMediaEvent,
     Levels,
 )
-from audio.io.fake import SyntheticSpeaker
 from audio.io.probe import DeviceList, probe_devices
 from audio.io.realtime import RealtimeGuard
 from audio.io.settings import AudioSettings, Role, WaveFile
@@ -59,7 +57,17 @@ from audio.stream.recorder import numbered_path
 from audio.stream.tones import Country, ToneKind
 from sipcore.errors import LocalProtocolError
 from sipcore.ids import IdSource
-from sipcore.media import LocalMedia, MediaParameters
+from sipcore.media import CryptoKey, LocalMedia, MediaParameters
+
+if TYPE_CHECKING:
+    from audio.secure.certificate import DtlsCertificate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from audio.core.statistics import MediaStatistics
+    from audio.io.fake import SyntheticSpeaker
 
 __all__ = [
     "AudioDeviceLost",
@@ -89,6 +97,7 @@ class _Call:
     """One call as the loop keeps it."""
 
     address: str
+    media: LocalMedia | None = None
     parameters: MediaParameters | None = None
 
 
@@ -115,6 +124,7 @@ class AudioEngine:
         self._thread = MediaThread(self._from_thread)
         self._guard = RealtimeGuard()
         self._calls: dict[str, _Call] = {}
+        self._certificate: DtlsCertificate | None = None
         self._active: str | None = None
         self._tones: dict[Role, ToneKind] = {}
         self._devices = DeviceSet(settings, self._backend, self._thread, self._deliver)
@@ -193,10 +203,13 @@ class AudioEngine:
 
     # --------------------------------------------------------------------------------------------------- calls
 
-    async def open(self, call: str, local_address: str, *, port: int | None = None) -> LocalMedia:
+    async def open(
+        self, call: str, local_address: str, *, port: int | None = None, dtls: bool = False, sdes: bool = False
+    ) -> LocalMedia:
         """Bind a call's RTP and RTCP ports on ``local_address`` and listen; nothing is sent before :meth:`configure`.
 
-        ``port`` asks for one RTP port, to resume a call whose far end still sends there. The caller adds codecs and
+        ``port`` asks for one RTP port, to resume a call whose far end still sends there. ``dtls`` adds the fingerprint
+        and rtcp-mux, ``sdes`` fresh keys: what it takes to offer or answer with them. The caller adds codecs and
         profile.
         Raises :class:`NoMediaPort`, and :class:`sipcore.errors.LocalProtocolError` for a call that is open already.
         """
@@ -204,6 +217,7 @@ class AudioEngine:
             raise LocalProtocolError(f"call {call} has media already")
         sockets = self._bind(local_address, port)
         entry = self._calls[call] = _Call(local_address)
+        certificate = await self._load_certificate() if dtls else None
         self._guard.hold()
         self._want_devices()
         microphone: WaveMicrophone | None = None
@@ -214,31 +228,38 @@ class AudioEngine:
             case _:
                 pass
         core = MediaCore(self._ids, wall_offset_s=time.time() - time.monotonic())
-        media = LocalMedia(
+        media = entry.media = LocalMedia(
             address=local_address,
             rtp_port=sockets.rtp_port,
             rtcp_port=sockets.rtcp_port,
             ssrc=core.ssrc,
             cname=core.cname,
+            rtcp_mux=dtls,
+            fingerprint=certificate.fingerprint if certificate is not None else None,
+            crypto=await asyncio.to_thread(_fresh_keys, self._ids) if sdes else (),
         )
         if self._calls.get(call) is not entry:
             sockets.close()
             raise LocalProtocolError(f"call {call} ended while its sound was made ready")
-        self._thread.send(AddSession(MediaSession(call, core, microphone=microphone), sockets))
+        session = MediaSession(call, core, microphone=microphone, certificate=certificate)
+        self._thread.send(AddSession(session, sockets))
         return media
 
     async def rehome(self, call: str, local_address: str) -> LocalMedia | None:
         """The call's media from another local address, for the re-INVITE that tells of it; ``None`` if it is gone.
 
-        The stream goes on: same SSRC, sequence numbers and jitter buffer.
+        The stream goes on: same SSRC, sequence numbers, keys and jitter buffer.
         """
         entry = self._calls.get(call)
-        if entry is None:
+        if entry is None or entry.media is None:
             return None
         sockets = self._bind(local_address, None)
         entry.address = local_address
+        entry.media = dataclasses.replace(
+            entry.media, address=local_address, rtp_port=sockets.rtp_port, rtcp_port=sockets.rtcp_port
+        )
         self._thread.send(ReplaceSockets(call, sockets))
-        return LocalMedia(address=local_address, rtp_port=sockets.rtp_port, rtcp_port=sockets.rtcp_port)
+        return entry.media
 
     def configure(self, call: str, parameters: MediaParameters) -> None:
         """Media as an offer/answer round agreed; the first packet leaves at once, sound device or not.
@@ -292,7 +313,7 @@ class AudioEngine:
         self._want_devices()
 
     def tone(self, kind: ToneKind | None, role: Role = Role.SPEAKER) -> None:
-        """Play a tone until the next, over a call if there is one; ``None`` stops it. ``role``: speaker or ring device."""
+        """Play a tone until the next, over a call if there is one; ``None`` stops it."""
         if kind is None:
             self._tones.pop(role, None)
             self._thread.send(PlayTone(role, None))
@@ -323,6 +344,17 @@ class AudioEngine:
         return bind_pair(
             address, self._ids, port_min=settings.port_min, port_max=settings.port_max, dscp=settings.dscp, port=port
         )
+
+    async def _load_certificate(self) -> DtlsCertificate:
+        """The certificate of this run, made for the first call that may use it.
+
+        The libraries it takes are loaded off the loop, and before the media thread would have to.
+        """
+        if self._certificate is None:
+            made = await asyncio.to_thread(_make_certificate)
+            if self._certificate is None:  # another call may have been quicker
+                self._certificate = made
+        return self._certificate
 
     async def _load_wave(self, path: str) -> Samples | None:
         try:
@@ -372,6 +404,22 @@ class AudioEngine:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _make_certificate() -> DtlsCertificate:
+    import audio.secure.media
+    from audio.secure.certificate import DtlsCertificate
+
+    audio.secure.media.preload()
+    return DtlsCertificate.generate()
+
+
+def _fresh_keys(ids: IdSource) -> tuple[CryptoKey, ...]:
+    import audio.secure.media
+    from audio.secure.sdes import generate_keys
+
+    audio.secure.media.preload()
+    return generate_keys(ids)
 
 
 def _is_numeric(address: str) -> bool:

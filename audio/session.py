@@ -25,11 +25,11 @@ from audio.core import (
     TransmitKind,
 )
 from audio.rtp.demux import DatagramKind, classify_untrusted
-from sipcore.media import MediaParameters
 
 if TYPE_CHECKING:
     from audio.secure.certificate import DtlsCertificate
     from audio.secure.media import SecureMedia
+    from sipcore.media import MediaParameters
 
 
 class Microphone(Protocol):

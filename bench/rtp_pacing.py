@@ -2,8 +2,8 @@
 
     python -m bench.rtp_pacing --seconds 30 [--busy 2] [--device default] [--json]
 
-The engine runs in a process of its own, as it does in the phone; this process is the far end and takes the time as packets
-arrive on loopback, from the kernel's own time stamps where it gives them.
+The engine runs in a process of its own, as it does in the phone; this process is the far end and takes the time as
+packets arrive on loopback, from the kernel's own time stamps where it gives them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def measure(seconds: float, device: str = "synthetic") -> dict[str, Any]:
 
 
 def _figures(arrivals: list[float], sequence: list[int]) -> dict[str, Any]:
-    intervals = [(b - a) * 1000 for a, b in zip(arrivals, arrivals[1:], strict=False)]
+    intervals = [(b - a) * 1000 for a, b in pairwise(arrivals)]
     deviations = sorted(abs(interval - 20.0) for interval in intervals)
     expected = ((sequence[-1] - sequence[0]) & 0xFFFF) + 1
     return {

@@ -12,17 +12,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import logging
 from typing import TYPE_CHECKING, Literal
 
 from audio.engine import NoMediaPort
 from phone.lines import MAX_CALLS, Line, Lines
+from phone.offers import Readiness, answers, offer_needs, offers
 from phone.protocol import events as ev
 from phone.protocol.commands import CommandRefused
 from phone.protocol.snapshots import CallSlice, HistoryEntry
 from phone.translate import clean_untrusted, outcome_of
 from phone.waiting import Waiting, refusal, within
 from sipcore.errors import SipError
+from sipcore.sdp.offer_answer import Unacceptable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,8 +34,10 @@ if TYPE_CHECKING:
     from phone.state import PhoneState
     from sipcore import events as sip
     from sipcore.aio.useragent import UserAgent
+    from sipcore.config import Account
     from sipcore.ids import IdSource
     from sipcore.media import LocalMedia
+    from sipcore.stack import Stack
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +46,7 @@ AGREEMENT_TIMEOUT_S = 10.0
 """How long a command waits for the far end's word on a hold or a transfer."""
 
 _INFO_GAP_S = 0.25
+_MAX_DIGITS = 64
 
 
 class Calls:
@@ -49,26 +55,38 @@ class Calls:
     def __init__(
         self,
         *,
+        account: Account,
         ids: IdSource,
         agent: UserAgent,
         audio: AudioEngine,
         waiting: Waiting,
         state: Callable[[], PhoneState],
         emit: Callable[[ev.Event], None],
+        deliver: Callable[[sip.Event], None],
         write_down: Callable[[HistoryEntry], None],
         clock: Callable[[], float],
     ) -> None:
         self.lines = Lines(ids)
+        self._account = account
         self._agent = agent
         self._audio = audio
         self._waiting = waiting
         self._state = state
         self._emit = emit
+        self._deliver = deliver
         self._write_down = write_down
         self._clock = clock
+        self._held_back: list[sip.Event] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- what the stack tells ------------------------------------------------------------------------------
+
+    def hold_back(self, event: sip.Event) -> bool:
+        """Keep an event that comes while a call is being dialled; it is delivered once the call has an id."""
+        if self._held_back is None:
+            return False
+        self._held_back.append(event)
+        return True
 
     def name_of(self, call: sip.CallId) -> str | None:
         """Our id of a call of the stack; None for one that is not ours to show."""
@@ -141,33 +159,39 @@ class Calls:
 
     async def dial(self, target: str) -> str:
         """Call ``target``; returns the call's id once the INVITE is sent."""
-        if self._state().registration.state != "registered":
+        if not self._agent.stack.may_call:
             raise CommandRefused("not_registered", "The phone is not registered; see offhook ctl status.")
         if len(self.lines) >= MAX_CALLS:
             raise CommandRefused("lines_taken", f"All {MAX_CALLS} lines are taken; end a call first.")
         line = self.lines.new()
         before = self.lines.current
+        outgoing = ev.OutgoingCall(at=self._clock(), call=line.id, peer=_peer_of(target), peer_uri=target[:256])
         try:
-            media = await self._open_media(line)
+            media = await self._open_media(line, offer_needs(self._account.media, secure=self._secure))
             self._hold_others(line)
-            outgoing = ev.OutgoingCall(at=self._clock(), call=line.id, peer=_shown_peer(target), peer_uri=target[:256])
-            with _refusing(f"{target!r:.80} cannot be called"), self._announced(outgoing):
-                line.sip = self._agent.run(lambda now: self._agent.stack.dial(target, media, now))
+            self._send_invite(line, target, media, outgoing)
         except CommandRefused:
             self._audio.close_call(line.id)
             self.lines.forget(line)
             self._give_microphone(before)
             raise
-        self._give_microphone(line.id)
         return line.id
 
-    @contextlib.contextmanager
-    def _announced(self, outgoing: ev.OutgoingCall) -> Iterator[None]:
-        """Hold back what the stack says of a call until the call has an id of the stack's and was announced."""
-        with self._agent_events_deferred() as release:
-            yield
+    def _send_invite(self, line: Line, target: str, media: LocalMedia, outgoing: ev.OutgoingCall) -> None:
+        """What the stack says of the call meanwhile waits until the call has its id and was announced."""
+        self._held_back = []
+        try:
+            with _refusing(f"{target!r:.80} cannot be called"):
+                first, *others = offers(self._account.media, media)
+                line.sip = self._agent.run(
+                    lambda now: self._agent.stack.dial(target, first, now, fallbacks=tuple(others))
+                )
             self._emit(outgoing)
-            release()
+            self._give_microphone(line.id)
+        finally:
+            held_back, self._held_back = self._held_back, None
+            for event in held_back:
+                self._deliver(event)
 
     async def answer(self, name: str | None = None) -> None:
         """Answer a ringing call."""
@@ -178,14 +202,201 @@ class Calls:
         if line.answering:
             raise CommandRefused("call_state", f"Call {line.id} is being answered already.")
         line.answering = True
+        before = self.lines.current
         try:
-            media = await self._open_media(line)
-            self._hold_others(line)
             with _refusing(f"Call {line.id} cannot be answered"):
-                self._run(line, lambda call, now: self._agent.stack.answer(call, media, now))
+                await self._answer_with(line, *answers(self._account.media, secure=self._secure))
         except CommandRefused:
             self._audio.close_call(line.id)
+            self._give_microphone(before)
             raise
         finally:
             line.answering = False
         self._give_microphone(line.id)
+        self._hold_others(line)
+
+    async def _answer_with(self, line: Line, ready: Readiness, *others: Readiness) -> None:
+        """Answer with the first readiness that fits the offer; raises what the stack says of the last."""
+        media = await self._open_media(line, ready)
+        try:
+            self._run(line, lambda call, now: self._agent.stack.answer(call, media, now))
+        except Unacceptable:
+            if not others:
+                raise
+            self._audio.close_call(line.id)
+            await self._answer_with(line, *others)
+
+    async def hang_up(self, name: str | None = None) -> None:
+        """End a call; one that rings here is rejected with 486."""
+        line, call = self.lines.choose(self._state(), "hangup", name)
+        stack = self._agent.stack
+        with _refusing(f"Call {line.id} cannot be ended"):
+            if call.direction == "in" and call.state == "ringing":
+                self._run(line, lambda sip_call, now: stack.reject(sip_call, BUSY_HERE, "", now))
+            else:
+                self._run(line, stack.hang_up)
+
+    async def give_up(self, name: str) -> None:
+        """End a call that cannot go on, if it is still there."""
+        try:
+            await self.hang_up(name)
+        except CommandRefused:
+            pass  # it has ended by itself
+
+    async def hold(self, name: str | None = None) -> None:
+        """Put a call on hold; returns once the far end agreed."""
+        line, _ = self.lines.choose(self._state(), "hold", name)
+        had_microphone = self.lines.current == line.id
+        if had_microphone:
+            self._give_microphone(None)
+        try:
+            await self._agreed(line, "hold", self._agent.stack.hold)
+        except CommandRefused:
+            if had_microphone and self.lines.current is None and self.lines.get(line.id) is line:
+                self._give_microphone(line.id)
+            raise
+
+    async def resume(self, name: str | None = None) -> None:
+        """Take a call off hold; the one that was current is held."""
+        line, _ = self.lines.choose(self._state(), "resume", name)
+        self._hold_others(line)
+        await self._agreed(line, "resume", self._agent.stack.resume)
+        self._give_microphone(line.id)
+
+    async def mute(self, name: str | None = None, *, muted: bool) -> None:
+        """Take the microphone from a call, or give it back."""
+        line, call = self.lines.choose(self._state(), "mute" if muted else "unmute", name)
+        self._audio.mute(line.id, muted)
+        if call.muted != muted:
+            self._emit(ev.MuteChanged(at=self._clock(), call=line.id, muted=muted))
+
+    async def dtmf(self, digits: str, name: str | None = None) -> None:
+        """Send digits in a call: as telephone-events, or one INFO each where the far end takes none."""
+        line, _ = self.lines.choose(self._state(), "dtmf", name)
+        if not digits or len(digits) > _MAX_DIGITS:
+            raise CommandRefused("digits", f"Give 1 to {_MAX_DIGITS} digits of 0-9 * # A-D.")
+        with _refusing("The digits cannot be sent"):
+            if self._audio.send_dtmf(line.id, digits):
+                return
+            for digit in digits:
+                if digit != ",":
+                    self._run(line, functools.partial(_send_info, self._agent.stack, digit))
+                await asyncio.sleep(_INFO_GAP_S if digit != "," else 1.0)
+
+    async def transfer(self, target: str, name: str | None = None) -> None:
+        """Send the far end of a call to ``target``; returns once it took the order."""
+        line, _ = self.lines.choose(self._state(), "transfer", name)
+        await self._agreed(line, "transfer", lambda call, now: self._agent.stack.transfer(call, target, now))
+
+    # --- helpers -------------------------------------------------------------------------------------------
+
+    def _run(self, line: Line, verb: Callable[[sip.CallId, float], None]) -> None:
+        """Run a verb of the stack on a call; raises SipError."""
+        call = line.sip
+        if call is None:
+            raise CommandRefused("call_state", f"Call {line.id} is only beginning; try again.")
+        self._agent.run(lambda now: verb(call, now))
+
+    async def _agreed(
+        self,
+        line: Line,
+        verb: Literal["hold", "resume", "transfer"],
+        action: Callable[[sip.CallId, float], None],
+    ) -> None:
+        """Run a verb and wait for the far end's word; raises CommandRefused when it is no."""
+        decision = self._waiting.expect(verb, line.id)
+        with _refusing(f"Call {line.id} cannot do that"):
+            self._run(line, action)
+        if sentence := refusal(await within(decision, AGREEMENT_TIMEOUT_S), verb):
+            raise CommandRefused("refused", sentence)
+
+    @property
+    def _secure(self) -> bool:
+        """Whether signalling is encrypted on every server, so that keys may travel in it (RFC 4568 §7)."""
+        return all(server.secure for server in self._account.servers)
+
+    async def _open_media(self, line: Line, ready: Readiness) -> LocalMedia:
+        address = self._agent.local_address
+        if not address:
+            raise CommandRefused("not_connected", "There is no connection to the PBX; see offhook ctl status.")
+        with _refusing(f"Call {line.id} has ended"):
+            try:
+                return await self._audio.open(line.id, address, dtls=ready.dtls, sdes=ready.sdes)
+            except (NoMediaPort, OSError) as error:
+                raise CommandRefused("no_port", f"No port is free for the call's sound: {error}") from None
+
+    def _hold_others(self, line: Line) -> None:
+        """Put who is talked to on hold. Nobody waits for the answer: the microphone is elsewhere at once."""
+        if self.lines.current != line.id:
+            self._give_microphone(None)
+        for call in self._state().calls:
+            other = self.lines.get(call.id)
+            if other is None or other is line or call.state != "active" or call.held:
+                continue
+            try:
+                self._run(other, self._agent.stack.hold)
+            except SipError as error:
+                _log.info("= call %s could not be held: %s", call.id, error)
+
+    def _give_microphone(self, name: str | None) -> None:
+        self.lines.current = name
+        self._audio.activate(name)
+
+    def _pass_microphone_on(self) -> None:
+        """After a call's end: to the only other one that is not on hold."""
+        talking = [call.id for call in self._state().calls if call.state in ("active", "early") and not call.held]
+        if len(talking) == 1:
+            self._give_microphone(talking[0])
+
+
+@contextlib.contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """Turn what the stack or the sound engine refuses into a refused command."""
+    try:
+        yield
+    except SipError as error:
+        raise CommandRefused("refused", f"{what}: {error}") from None
+
+
+def _send_info(stack: Stack, digit: str, call: sip.CallId, now: float) -> None:
+    stack.send_info_dtmf(call, digit, now)
+
+
+def _peer_of(target: str) -> str:
+    """The user part of a dialled target, or all of it."""
+    text = clean_untrusted(target)
+    for scheme in ("sips:", "sip:", "tel:", "callto:"):
+        if text.lower().startswith(scheme):
+            text = text[len(scheme) :]
+    return text.partition("@")[0].partition(";")[0] or text
+
+
+def _history_entry(call: CallSlice, ended: ev.CallEnded) -> HistoryEntry:
+    return HistoryEntry(
+        id=0,
+        direction=call.direction,
+        outcome=ended.outcome,
+        peer=call.peer,
+        peer_uri=call.peer_uri,
+        display_name=call.display_name,
+        started_at=call.started_at,
+        answered_at=call.answered_at,
+        duration_s=ended.duration_s,
+        status=ended.status,
+        reason=ended.reason,
+    )
+
+
+def _turned_away(incoming: ev.IncomingCall) -> HistoryEntry:
+    """A call that found all lines taken is in the history, or nobody would ever know of it."""
+    return HistoryEntry(
+        id=0,
+        direction="in",
+        outcome="missed",
+        peer=incoming.peer,
+        peer_uri=incoming.peer_uri,
+        display_name=incoming.display_name,
+        started_at=incoming.at,
+        status=BUSY_HERE,
+        reason="All lines were taken",
+    )

@@ -41,6 +41,18 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleSettings:
+    """The ``[console]`` section; ``auto`` decides by the terminal and the environment."""
+
+    language: str = "auto"
+    theme: str = "auto"
+    ssh: str = "auto"
+    meters: str = "auto"
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Keys by action id; the console knows the ids."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
     """Everything an engine is started with."""
 
@@ -55,6 +67,7 @@ class Configuration:
     tls_ca: Path | None = None
     password_command: tuple[str, ...] = ()
     audio: AudioSettings = field(default_factory=AudioSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
     verbose: bool = False
     log_file: Path
     socket: Path
@@ -71,10 +84,15 @@ class Configuration:
         return self.account
 
 
-def load(options: Options, environ: Mapping[str, str] = os.environ) -> Configuration:
-    """Read every layer; raises ConfigError, or PathError for a profile name that is none."""
+def load(
+    options: Options, environ: Mapping[str, str] = os.environ, *, instead: Mapping[Path, str] | None = None
+) -> Configuration:
+    """Read every layer; raises ConfigError, or PathError for a profile name that is none.
+
+    ``instead`` has texts to take for what certain files hold, to try a change before it is written.
+    """
     profile = paths.check_profile(options.profile)
-    settings = config_layers.read(environ, profile=profile, config=options.config)
+    settings = config_layers.read(environ, profile=profile, config=options.config, instead=instead)
     account = _account(settings)
     tls_ca = settings.get(("account", "tls_ca"))
     verbose = options.verbose if options.verbose is not None else bool(_plain(settings, "log", "verbose", False))
@@ -86,6 +104,7 @@ def load(options: Options, environ: Mapping[str, str] = os.environ) -> Configura
         tls_ca=None if tls_ca is None else _existing(tls_ca, "tls_ca"),
         password_command=tuple(_plain(settings, "account", "password_command", ())),
         audio=_audio(settings),
+        console=_console(settings),
         verbose=verbose,
         log_file=options.log or paths.log_file(environ, profile=profile),
         socket=config_layers.find_socket(options.socket, profile, settings, environ),
@@ -201,6 +220,11 @@ def _audio(settings: config_layers.Settings) -> AudioSettings:
         origin = next(settings["audio", name].origin for name in ("port_max", "port_min") if name in values)
         raise ConfigError(f"{origin}: port_max must be above port_min; correct one of them.")
     return audio
+
+
+def _console(settings: config_layers.Settings) -> ConsoleSettings:
+    given = {name: setting.value for (section, name), setting in settings.items() if section == "console"}
+    return ConsoleSettings(**given)
 
 
 def _wave_path(setting: Setting) -> str:

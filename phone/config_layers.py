@@ -50,11 +50,21 @@ Settings = dict[tuple[str, str], Setting]
 """Keyed by section and key."""
 
 
-def read(environ: Mapping[str, str], *, profile: str = paths.DEFAULT_PROFILE, config: Path | None = None) -> Settings:
-    """All layers merged. ``config`` stands for the user's files and must exist. Raises ConfigError."""
+def read(
+    environ: Mapping[str, str],
+    *,
+    profile: str = paths.DEFAULT_PROFILE,
+    config: Path | None = None,
+    instead: Mapping[Path, str] | None = None,
+) -> Settings:
+    """All layers merged. ``config`` stands for the user's files and must exist. Raises ConfigError.
+
+    ``instead`` has texts to take for what certain files hold.
+    """
     merged: Settings = {}
     for layer, (file, required) in enumerate(_files(environ, profile, config)):
-        merged.update(read_file(file, layer=layer, required=required))
+        text = (instead or {}).get(file)
+        merged.update(read_file(file, layer=layer, required=required, text=text))
     merged.update(_from_environment(environ, layer=1000))
     return merged
 
@@ -70,9 +80,12 @@ def _files(environ: Mapping[str, str], profile: str, config: Path | None) -> Ite
         yield paths.user_config_file(environ, profile=profile), False
 
 
-def read_file(file: Path, *, layer: int = 0, required: bool = True) -> Settings:
-    """One file's settings; an absent one that is not required has none. Raises ConfigError."""
-    text = _text(file, required=required)
+def read_file(file: Path, *, layer: int = 0, required: bool = True, text: str | None = None) -> Settings:
+    """One file's settings, as if it held ``text`` where given; an absent one that is not required has none.
+
+    Raises ConfigError.
+    """
+    text = _text(file, required=required) if text is None else text
     if text is None:
         return {}
     try:
@@ -168,15 +181,15 @@ def _from_environment(environ: Mapping[str, str], *, layer: int) -> Settings:
             if not text:
                 continue
             origin = f"the environment variable {key.environment}"
-            value = _parse(key.kind, text)
+            value = parse_text(key.kind, text)
             if problem := key.problem(value):
                 raise ConfigError(f"{origin} must be {problem}; correct or unset it.")
             settings[section, name] = Setting(value, origin, layer)
     return settings
 
 
-def _parse(kind: Kind, text: str) -> Any:
-    """The value of an environment variable; text that does not fit is left for the check to refuse."""
+def parse_text(kind: Kind, text: str) -> Any:
+    """The value of an environment variable or a form; text that does not fit is left for the check to refuse."""
     match kind:
         case Kind.TEXT:
             return text
@@ -189,6 +202,9 @@ def _parse(kind: Kind, text: str) -> Any:
                 return shlex.split(text)
             except ValueError:
                 return text
+        case Kind.KEYS:  # call.answer=f2,a; call.hold=f4
+            pairs = [item.partition("=") for item in text.split(";") if item.strip()]
+            return {name.strip(): keys.strip() for name, _, keys in pairs}
         case Kind.BOOLEAN:
             lowered = text.strip().lower()
             return True if lowered in _TRUE else False if lowered in _FALSE else text

@@ -13,6 +13,9 @@ from typing import Any
 
 MEDIA_CHOICES = ("auto", "rtp", "sdes", "webrtc")
 TONE_COUNTRIES = ("us", "uk", "eu", "au", "fr", "jp")
+LANGUAGES = ("auto", "en", "es")
+THEMES = ("auto", "dark", "light", "ansi")
+THREE_WAY = ("auto", "yes", "no")
 
 
 class Kind(enum.Enum):
@@ -24,6 +27,7 @@ class Kind(enum.Enum):
     NUMBER = "a number"
     ARGV = "a list of texts, the command and its arguments"
     SERVERS = "a server address or a list of them"
+    KEYS = 'a table of actions and their keys, such as "call.answer" = "f2,a"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,8 @@ def _fits(kind: Kind, value: Any) -> bool:
             return _texts(value)
         case Kind.SERVERS:
             return (isinstance(value, str) and bool(value.strip())) or _texts(value)
+        case Kind.KEYS:
+            return isinstance(value, dict) and all(isinstance(keys, str) for keys in value.values())
 
 
 def _texts(value: Any) -> bool:
@@ -140,6 +146,13 @@ SCHEMA: dict[str, dict[str, Key]] = {
     },
     "log": {"verbose": Key(kind=Kind.BOOLEAN, environment="OFFHOOK_VERBOSE")},
     "control": {"socket": Key(kind=Kind.TEXT, environment="OFFHOOK_SOCKET")},
+    "console": {
+        "language": Key(kind=Kind.TEXT, environment="OFFHOOK_LANGUAGE", choices=LANGUAGES),
+        "theme": Key(kind=Kind.TEXT, environment="OFFHOOK_THEME", choices=THEMES),
+        "ssh": Key(kind=Kind.TEXT, environment="OFFHOOK_SSH", choices=THREE_WAY),
+        "meters": Key(kind=Kind.TEXT, environment="OFFHOOK_METERS", choices=THREE_WAY),
+        "keys": Key(kind=Kind.KEYS, environment="OFFHOOK_KEYS"),
+    },
 }
 
 SECRET_KEYS = frozenset({"password", "secret", "auth_password"})

@@ -70,6 +70,11 @@ class Lines:
         """The line of a call of the stack."""
         return next((line for line in self._lines.values() if line.sip == sip), None)
 
+    def has_early_media(self, name: str) -> bool:
+        """Whether the far end of a call that is not answered is heard."""
+        line = self._lines.get(name)
+        return line is not None and line.early_media
+
     def forget(self, line: Line) -> None:
         """The call is over."""
         self._lines.pop(line.id, None)

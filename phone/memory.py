@@ -47,7 +47,11 @@ class Memory:
 
     async def report(self, now: float) -> HealthReport | None:
         """The health figures of the last 30 days."""
-        return await self._guarded(self._health.report(now - REPORT_DAYS * 86400), None)
+        future: asyncio.Future[HealthReport | None] = asyncio.ensure_future(self._report(now - REPORT_DAYS * 86400))
+        return await self._guarded(future, None)
+
+    async def _report(self, since: float) -> HealthReport | None:
+        return await self._health.report(since)
 
     def note(self, event: ev.Event) -> None:
         """Count an event where it says something about health."""

@@ -1,9 +1,9 @@
 """Which tones the phone plays in which state: a pure function of the calls.
 
-    incoming, alone          bell on the ring device
-    incoming, while talking  call-waiting beep in the ear
-    outgoing, ringing        ringback in the ear, unless the far end sends sound of its own
-    outgoing, refused        busy or error tone for a moment
+incoming, alone          bell on the ring device
+incoming, while talking  call-waiting beep in the ear
+outgoing, ringing        ringback in the ear, unless the far end sends sound of its own
+outgoing, refused        busy or error tone for a moment
 """
 
 from __future__ import annotations
@@ -35,7 +35,12 @@ def tones_for(state: PhoneState, *, current: str | None, early_media: Callable[[
         else:
             tones[Role.RINGER] = ToneKind.RING
     calling = state.call(current) if current is not None else None
-    if calling is not None and calling.direction == "out" and calling.state == "ringing" and not early_media(calling.id):
+    if (
+        calling is not None
+        and calling.direction == "out"
+        and calling.state == "ringing"
+        and not early_media(calling.id)
+    ):
         tones[Role.SPEAKER] = ToneKind.RINGBACK
     return tones
 

@@ -211,8 +211,11 @@ def _media_event(call: str, event: media.MediaEvent, at: float) -> list[ev.Event
             return [ev.MediaSilent(at=at, call=call, silent_s=round(event.silent_s, 1))]
         case media.MediaResumed():
             return [ev.MediaResumed(at=at, call=call)]
+        case media.MediaSecurityFailed():
+            return [ev.AudioProblem(at=at, problem="security", detail=event.sentence)]
         case (
             media.FirstPacketReceived()
+            | media.MediaSecured()
             | media.RemoteSsrcChanged()
             | media.RemoteAddressChanged()
             | media.RemoteByeReceived()

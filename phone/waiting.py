@@ -1,7 +1,7 @@
 """Lets a command wait for the far end's word: commands are answered by what happened, not by what was sent.
 
-    hold, resume ── HoldChanged · VerbFailed · CallEnded        transfer ── TransferProgress · VerbFailed · CallEnded
-    register ── Registered · credentials refused · given up     unregister ── RegistrationChanged
+hold, resume ── HoldChanged · VerbFailed · CallEnded        transfer ── TransferProgress · VerbFailed · CallEnded
+register ── Registered · credentials refused · given up     unregister ── RegistrationChanged
 """
 
 from __future__ import annotations

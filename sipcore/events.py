@@ -140,6 +140,8 @@ class RetryScheduled:
     attempt: int
     maximum: int
     wait_s: float
+    reason: str = ""
+    """Why the last attempt failed, one sentence; empty where none has failed yet."""
 
 
 @dataclass(frozen=True, slots=True)

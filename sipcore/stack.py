@@ -139,8 +139,8 @@ class Stack:
         self._calls.answer(call, media, now)
         self._settle(now)
 
-    def reject(self, call: CallId, now: float, *, status: int = 486, reason: str = "") -> None:
-        """Refuse an incoming call."""
+    def reject(self, call: CallId, status: int, reason: str, now: float) -> None:
+        """Refuse an incoming call with a final response of 300 to 699; an empty ``reason`` is the usual phrase."""
         self._calls.reject(call, status, reason, now)
         self._settle(now)
 
@@ -275,6 +275,11 @@ class Stack:
     def finished(self) -> bool:
         """After :meth:`shutdown`: nothing is left to be said."""
         return self._shutting_down and self._lifeline.at_rest
+
+    @property
+    def transactions(self) -> int:
+        """How many transactions are alive."""
+        return self._layer.live
 
     # --- inside ------------------------------------------------------------------------------------------------
 

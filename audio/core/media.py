@@ -37,6 +37,7 @@ from audio.core.ports import (
     SecureTransport,
     Transmit,
     TransmitKind,
+    is_somewhere,
 )
 from audio.core.quality import Counters, QualityWindow
 from audio.core.statistics import MediaStatistics
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from sipcore.media import MediaParameters
 
 _MAXIMUM_EVENTS = 256
-_NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 _SILENCE_PATIENCE = 5
 """A sender that announced silence (comfort noise) is given so many times longer."""
 
@@ -314,7 +314,7 @@ class MediaCore:
 
     def _send_rtp(self, packet: RtpPacket) -> None:
         remote = self._gate.remote
-        if remote is None or not _is_somewhere(remote):
+        if remote is None or not is_somewhere(remote):
             return
         data = packet.serialise()
         if self._secure:
@@ -332,7 +332,7 @@ class MediaCore:
         else:
             expected = (parameters.remote_address, parameters.remote_rtcp_port)
             destination, kind = self._rtcp_latched or expected, TransmitKind.RTCP
-        if destination is None or not _is_somewhere(destination):
+        if destination is None or not is_somewhere(destination):
             return
         if self._secure:
             if not self._secure.rtcp_ready:
@@ -384,9 +384,3 @@ class MediaCore:
             level_out_dbfs=inbound.meter.rms_dbfs,
             last_received_s=None if self._last_received is None else now - self._last_received,
         )
-
-
-def _is_somewhere(address: Address) -> bool:
-    """Whether anything may be sent there: RFC 3264 §8.4 forbids it for 0.0.0.0, the hold of old."""
-    host, port = address
-    return port != 0 and host not in _NOWHERE

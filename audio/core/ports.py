@@ -24,6 +24,15 @@ Samples = NDArray[np.int16]
 Address = tuple[str, int]
 """Numeric host and UDP port. The shell cuts the flow and scope fields an IPv6 socket adds."""
 
+_NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
+
+
+def is_somewhere(address: Address) -> bool:
+    """Whether anything may be sent there: RFC 3264 §8.4 forbids it for 0.0.0.0, the hold of old."""
+    host, port = address
+    return port != 0 and host not in _NOWHERE
+
+
 NonRtpHandler = Callable[[bytes, Address, float], None]
 """Takes ``(datagram, source, now)`` of DTLS, STUN or TURN that arrived on the RTP socket (RFC 7983 §7)."""
 

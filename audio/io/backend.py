@@ -6,12 +6,14 @@ import asyncio
 import enum
 import queue
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from audio.io.ring import FrameRing
-from audio.io.settings import Role
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from audio.io.ring import FrameRing
+    from audio.io.settings import Role
 
 T = TypeVar("T")
 
@@ -83,7 +85,10 @@ class DeviceBackend(Protocol):
         ...
 
     def open(self, role: Role, name: str | None) -> OpenStream:
-        """Start a stream on the device whose name is or contains ``name``, or on the default. Raises :class:`DeviceFailure`."""
+        """Start a stream on the device whose name is or contains ``name``, or on the default.
+
+        Raises :class:`DeviceFailure`.
+        """
         ...
 
     def shut_down(self) -> None:
@@ -92,10 +97,11 @@ class DeviceBackend(Protocol):
 
 
 class BackendThread:
-    """Runs a backend's calls one after the other on a daemon thread, for a loop that never waits longer than it wants to.
+    """Runs a backend's calls one after the other on a daemon thread, for a loop that never waits longer than it
+    wants to.
 
-    PortAudio allows no two calls at once, and any of them may hang for as long as a sound server does. Jobs queued behind a
-    hung one are dropped when their waiter gives up.
+    PortAudio allows no two calls at once, and any of them may hang for as long as a sound server does. Jobs queued
+    behind a hung one are dropped when their waiter gives up.
     """
 
     def __init__(self, backend: DeviceBackend) -> None:

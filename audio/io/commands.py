@@ -6,11 +6,13 @@ Each names the call it is meant for; one for a call that has gone is ignored, an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from audio.io.settings import Role
-from audio.io.sockets import MediaSockets
-from audio.session import MediaSession, Microphone, Speaker
-from sipcore.media import MediaParameters
+if TYPE_CHECKING:
+    from audio.io.settings import Role
+    from audio.io.sockets import MediaSockets
+    from audio.session import MediaSession, Microphone, Speaker
+    from sipcore.media import MediaParameters
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
     device ── callback, 10 ms ──▶ ring            ring ── callback, 10 ms ──▶ device
 
-Importing sounddevice initialises PortAudio, which may print on descriptor 2 or hang with a dead sound server. Input and output
-are separate streams: a duplex one stalls on ALSA's pulse plugin. Streams are callback streams: blocking reads crash on PipeWire.
+Importing sounddevice initialises PortAudio, which may print on descriptor 2 or hang with a dead sound server. Input
+and output are separate streams: a duplex one stalls on ALSA's pulse plugin. Streams are callback streams: blocking
+reads crash on PipeWire.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ import logging
 import os
 import time
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,14 +24,17 @@ from audio.io.ring import FrameRing
 from audio.io.settings import Role
 from audio.io.stderr import guard_stderr
 
+if TYPE_CHECKING:
+    from types import ModuleType
+
 _log = logging.getLogger(__name__)
 
 _RATES = (48000, 44100, 32000, 16000, 8000)
 _BLOCKS_PER_SECOND = 100
 _RING_S = 0.5
 _LOCAL_LATENCY_S = 0.03
-"""PortAudio asks ALSA for about this much buffer and a third more. From 0.06 on, ALSA's pulse plugin calls back for two blocks
-at a time every 20 ms; below 0.02 PipeWire crackles."""
+"""PortAudio asks ALSA for about this much buffer and a third more. From 0.06 on, ALSA's pulse plugin calls back for
+two blocks at a time every 20 ms; below 0.02 PipeWire crackles."""
 
 _REMOTE_LATENCY_S = 0.12
 """Over a forwarded socket or TCP: playout starves with less."""
@@ -188,7 +191,7 @@ class PortAudioBackend:
         self._find(self._loaded(), role, name)
 
     def open(self, role: Role, name: str | None) -> DeviceStream:
-        """Start a stream on the device whose name is or contains ``name`` (a sound server's sinks and sources included)."""
+        """Start a stream on the device, sink or source whose name is or contains ``name``, or on the default."""
         library = self._loaded()
         target = self._find(library, role, name)
         try:

@@ -8,21 +8,25 @@ settings ─▶ DeviceSet ─┬─ DeviceSupervisor (microphone) ─ rings ─�
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from audio.io.backend import BackendThread, OpenStream
 from audio.io.commands import AttachMicrophone, AttachSpeaker
 from audio.io.events import AudioDeviceRestored, AudioEvent, AudioProblem
 from audio.io.fake import SyntheticMicrophone, SyntheticSpeaker
 from audio.io.matching import CaptureEnd, PlayoutEnd
 from audio.io.settings import AudioSettings, Device, Role, Silent, Synthetic, WaveFile
 from audio.io.supervisor import DeviceSupervisor
-from audio.io.thread import MediaThread
-from audio.session import Speaker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from audio.io.backend import BackendThread, OpenStream
+    from audio.io.thread import MediaThread
+    from audio.session import Speaker
 
 
 class DeviceSet:
-    """For the loop. Nothing here waits but :meth:`check`; trouble is told to ``report``, the same for two devices once."""
+    """For the loop. Nothing waits but :meth:`check`; trouble is told to ``report``, the same for two devices once."""
 
     def __init__(
         self,

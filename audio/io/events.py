@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from audio.core import MediaEvent, MediaStatistics
-from audio.io.settings import Role
+if TYPE_CHECKING:
+    from audio.core import MediaEvent, MediaStatistics
+    from audio.io.settings import Role
 
 
 @dataclass(frozen=True, slots=True)
 class AudioDeviceLost:
-    """A device that worked has stopped: unplugged, its server gone, or frozen. Calls go on with silence and it is tried again."""
+    """A device that worked has stopped: unplugged, its server gone, or frozen. Calls go on; it is tried again."""
 
     role: Role
     name: str

@@ -5,21 +5,24 @@
                         ▲
               ReserveControl: how much lies in the ring at each tick
 
-The thread never waits for the device. What lies in the ring at the tick is the reserve: too little and sound breaks up, too
-much and it comes late. A drift of clocks is met by resampling a little faster or slower, but only outside a dead zone, so
-that without drift nothing is bent; a pile (a source that was idle hands over all it had stored) is thrown away; and each
-break-up asks for a little more reserve.
+The thread never waits for the device. What lies in the ring at the tick is the reserve: too little and sound breaks
+up, too much and it comes late. A drift of clocks is met by resampling a little faster or slower, but only outside a
+dead zone, so that without drift nothing is bent; a pile (a source that was idle hands over all it had stored) is thrown
+away; and each break-up asks for a little more reserve.
 """
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audio.core import FRAME_SAMPLES, SAMPLE_RATE, Samples
-from audio.io.ring import FrameRing
 from audio.stream.resample import Resampler
+
+if TYPE_CHECKING:
+    from audio.io.ring import FrameRing
 
 _WINDOW_TICKS = 50
 _FIRST_WINDOW_TICKS = 15
@@ -32,9 +35,9 @@ _MARGIN_DECAY_MS = 0.1  # per window without a break-up
 _PILE_MS = 60.0
 _SURPLUS_MS = 12.0
 _FIRST_SURPLUS_MS = 2.0
-_DEAD_ZONE_MS = 4.0
-_PPM_PER_MS = 60.0
-_PPM_PER_MS_WINDOW = 1.0
+_DEAD_ZONE_MS = (-1.0, 5.0)
+_PPM_PER_MS = 100.0
+_PPM_PER_MS_WINDOW = 2.0
 _CORRECTION_MAX_PPM = 500.0
 
 
@@ -89,7 +92,7 @@ class ReserveControl:
         self._settling = False
         if excess_ms > surplus_ms:
             return lowest - self.margin
-        outside_ms = excess_ms - min(max(excess_ms, -_DEAD_ZONE_MS), _DEAD_ZONE_MS)
+        outside_ms = excess_ms - min(max(excess_ms, _DEAD_ZONE_MS[0]), _DEAD_ZONE_MS[1])
         self._drift_ppm = _limited(self._drift_ppm + outside_ms * _PPM_PER_MS_WINDOW)
         self.correction_ppm = _limited(self._drift_ppm + outside_ms * _PPM_PER_MS)
         return 0
@@ -125,7 +128,7 @@ class CaptureEnd:
         """Samples thrown away because they had piled up."""
 
     def read(self) -> Samples | None:
-        """20 ms, or ``None`` while the device delivers nothing. A gap is filled with silence, and no longer than it is."""
+        """20 ms, or ``None`` while the device delivers nothing. A gap is bridged with silence just as long."""
         if not self._primed and not self._prime():
             return None
         while (short := FRAME_SAMPLES - len(self._pending)) > 0:

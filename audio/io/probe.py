@@ -1,4 +1,5 @@
-"""List sound devices in a process of its own, which may hang or crash without harm: ``python -m audio.io.probe --json``.
+"""List sound devices in a process of its own, which may hang or crash without harm: ``python -m audio.io.probe
+--json``.
 
 engine or `offhook devices` ── probe_devices() ──▶ this module as a process ──▶ PortAudio, pactl
                                               ◀── one JSON object, or killed at the deadline ──

@@ -9,9 +9,12 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _DEADLINE_S = 3.0
 
@@ -28,7 +31,7 @@ class PulseDevice:
 
 
 def list_pulse(*, captures: bool) -> list[PulseDevice]:
-    """All sources or all sinks; empty without ``pactl``, without a server, or when it does not answer. Blocks up to 3 s."""
+    """All sources or all sinks; empty where ``pactl`` or a server is missing or slow. Blocks up to 3 s."""
     pactl = shutil.which("pactl")
     if pactl is None:
         return []

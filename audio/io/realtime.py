@@ -1,7 +1,9 @@
-"""Keep Python from getting in the way of a packet every 20 ms: priority, the interpreter's switch interval, the collector.
+"""Keep Python from getting in the way of a packet every 20 ms: priority, the interpreter's switch interval, the
+collector.
 
-A full garbage collection stops every thread, for a quarter of a second in a large process; a thread of equal priority may
-hold the interpreter for the whole switch interval. While a call is up the first is held off and the second is made short.
+A full garbage collection stops every thread, for a quarter of a second in a large process; a thread of equal
+priority may hold the interpreter for the whole switch interval. While a call is up the first is held off and the
+second is made short.
 """
 
 from __future__ import annotations
@@ -11,7 +13,10 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 DEFAULT_PORT_MIN = 16384
 DEFAULT_PORT_MAX = 32766
-"""Below Linux' ephemeral range (32768 and up), so that no outgoing connection of another program sits on a port of ours."""
+"""Below Linux' ephemeral range (32768 and up): no other program's outgoing connection sits on a port of ours."""
 
 _WAVE_PREFIX = "wav:"
 

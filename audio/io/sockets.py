@@ -9,8 +9,10 @@ import errno
 import ipaddress
 import socket
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sipcore.ids import IdSource
+if TYPE_CHECKING:
+    from sipcore.ids import IdSource
 
 _NOT_FREE = (errno.EADDRINUSE, errno.EACCES)
 

@@ -1,7 +1,7 @@
 """Keep what C libraries print on file descriptor 2 off the screen and in the log.
 
-ALSA, JACK and PortAudio write to descriptor 2 whatever happens, and loading PortAudio points it at /dev/null for a while.
-Python's own ``sys.stderr`` is given a descriptor of its own first, so that neither reaches it.
+ALSA, JACK and PortAudio write to descriptor 2 whatever happens, and loading PortAudio points it at /dev/null for a
+while. Python's own ``sys.stderr`` is given a descriptor of its own first, so that neither reaches it.
 
     sys.stderr ─▶ a copy of the old 2         C libraries ─▶ 2 ─▶ pipe ─▶ a thread ─▶ log, at debug level
 """

@@ -4,8 +4,8 @@
                       ▲   └──────failed──────▶ waiting ◀───── closing ─────────┘
                       └──── after 0.25, 0.5, 1 … s ──┘
 
-All that blocks is done by a :class:`~audio.io.backend.BackendThread`; here is only the loop. Calls notice nothing of it but
-silence: the media thread reads and writes whatever end is attached, or none.
+All that blocks is done by a :class:`~audio.io.backend.BackendThread`; here is only the loop. Calls notice nothing of
+it but silence: the media thread reads and writes whatever end is attached, or none.
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from audio.io.backend import BackendThread, DeviceFailure, FailureKind, OpenStream
 from audio.io.events import AudioDeviceLost, AudioDeviceRestored, AudioEvent, AudioProblem
-from audio.io.settings import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from audio.io.settings import Role
 
 _log = logging.getLogger(__name__)
 
@@ -27,12 +31,15 @@ _LOOK_EVERY_S = 0.1
 _FIRST_RETRY_S = 0.25
 _RETRY_MAX_S = 1.0
 _HOPELESS_RETRY_S = 5.0
-_HANGS = "The sound system does not answer; check PulseAudio or PipeWire (and PULSE_SERVER over SSH). Calls go on without sound."
+_HANGS = (
+    "The sound system does not answer; check PulseAudio or PipeWire (over SSH: PULSE_SERVER)."
+    " Calls go on without sound."
+)
 
 
 class DeviceSupervisor:
-    """One role's device. ``attach`` is given each stream as it opens and ``None`` as it goes; both it and ``report`` are
-    called on the loop.
+    """One role's device. ``attach`` is given each stream as it opens and ``None`` as it goes; both it and ``report``
+    are called on the loop.
     """
 
     def __init__(

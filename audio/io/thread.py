@@ -16,9 +16,8 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar, assert_never
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, assert_never
 
 from audio.core import Samples, Transmit, TransmitKind
 from audio.core.statistics import MediaStatistics
@@ -40,8 +39,12 @@ from audio.io.commands import (
 from audio.io.events import AudioEvent, AudioProblem, CallMediaEnded, CallMediaEvent
 from audio.io.realtime import raise_thread_priority
 from audio.io.settings import Role
-from audio.io.sockets import MediaSockets
 from audio.session import MediaSession, Microphone, Speaker, mix, silence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from audio.io.sockets import MediaSockets
 
 _log = logging.getLogger(__name__)
 

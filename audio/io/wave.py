@@ -3,15 +3,16 @@
     load_wave ─▶ WaveMicrophone ─▶ one call, once, then silence
     one call's playout ─▶ WaveSpeaker ─▶ a thread of its own ─▶ FILE, FILE-2, FILE-3 …
 
-The media thread never touches the disk: a file is loaded before the call starts and written by a thread of the speaker's.
+The media thread never touches the disk: a file is loaded before the call starts and written by a thread of the
+speaker's.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from audio.core import FRAME_SAMPLES, SAMPLE_RATE, Samples
 from audio.stream.recorder import WavRecorder
 from audio.stream.wavfile import read_wav
 from sipcore.errors import ParseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _QUEUE_FRAMES = 50 * 60
 """How far the disk may lag behind: a minute."""
@@ -59,8 +63,8 @@ class WaveMicrophone:
 
 
 class WaveSpeaker:
-    """Writes one call to a file: a :class:`~audio.session.Speaker`. The file is made by the speaker's own thread, which tells
-    ``on_problem`` in one sentence why it cannot; the file's header is right once :meth:`finished`.
+    """Writes one call to a file: a :class:`~audio.session.Speaker`. The file is made by the speaker's own thread,
+    which tells ``on_problem`` in one sentence why it cannot; the file's header is right once :meth:`finished`.
     """
 
     def __init__(self, path: str, on_problem: Callable[[str], None]) -> None:

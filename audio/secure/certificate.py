@@ -1,15 +1,15 @@
 """The certificate an engine shows in DTLS handshakes: self-signed, made anew each run, known by its hash (RFC 8122).
 
-    generate ─▶ DtlsCertificate ─ fingerprint ─▶ LocalMedia.fingerprint ─▶ a=fingerprint
-                              └─ certificate, key ─▶ DtlsTransport
+generate ─▶ DtlsCertificate ─ fingerprint ─▶ LocalMedia.fingerprint ─▶ a=fingerprint
+                          └─ certificate, key ─▶ DtlsTransport
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -17,6 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from sipcore.media import Fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _ALGORITHMS = {"sha-1": "sha1", "sha-224": "sha224", "sha-256": "sha256", "sha-384": "sha384", "sha-512": "sha512"}
 """Weakest first; MD5 and MD2 are in RFC 8122 §5 but MUST NOT be used."""

@@ -11,7 +11,7 @@ by the real clock: its first is due after a second.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from OpenSSL import SSL
@@ -19,6 +19,9 @@ from OpenSSL import SSL
 from audio.secure.certificate import DtlsCertificate, matches
 from audio.secure.srtp import PROFILES, SrtpKeys, SrtpProfile
 from sipcore.media import DtlsSetup, Fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 HANDSHAKE_DEADLINE_S = 20.0
 """How long a far end that has agreed to DTLS may take for it, lost datagrams included."""

@@ -11,15 +11,18 @@ their successors are there, so a re-INVITE with a new certificate or new SDES ke
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from audio.core.events import MediaEvent, MediaSecured, MediaSecurityFailed
-from audio.core.ports import Address, Transmit, TransmitKind
-from audio.secure.certificate import DtlsCertificate
+from audio.core.ports import Address, Transmit, TransmitKind, is_somewhere
 from audio.secure.dtls import DtlsState, DtlsTransport
 from audio.secure.sdes import keys_of
 from audio.secure.srtp import SrtpContext, SrtpCounters
 from sipcore.errors import ParseError
 from sipcore.media import DtlsSetup, Fingerprint, MediaParameters
+
+if TYPE_CHECKING:
+    from audio.secure.certificate import DtlsCertificate
 
 _EARLY_DATAGRAMS = 8
 """Of a handshake the peer began before its answer reached us (RFC 5763 §5); a flight is at most a few."""
@@ -172,7 +175,7 @@ class SecureMedia:
         transport = component.transport
         if transport is None:
             return
-        if (destination := component.destination) is not None and destination[1] != 0:
+        if (destination := component.destination) is not None and is_somewhere(destination):
             self._transmits += [Transmit(data, destination, component.kind) for data in transport.transmits()]
         if transport.state is DtlsState.FAILED:
             if component is self._rtp:
@@ -248,3 +251,8 @@ class SecureMedia:
     def _rtcp_context(self) -> SrtpContext | None:
         own = self._identity is not None and not self._mux
         return self._rtcp.context if own else self._rtp.context
+
+
+def preload() -> None:
+    """Load what the first encrypted packet would load: some tens of milliseconds no 20 ms deadline can wait for."""
+    import pylibsrtp  # noqa: F401

@@ -1,16 +1,20 @@
 """SDES: SRTP keys that travel in the session description (RFC 4568).
 
-    IdSource ─ generate_keys ─▶ LocalMedia.crypto ─ offer/answer ─▶ MediaParameters ─ keys_of ─▶ SrtpKeys
+IdSource ─ generate_keys ─▶ LocalMedia.crypto ─ offer/answer ─▶ MediaParameters ─ keys_of ─▶ SrtpKeys
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from audio.secure.srtp import AES128_CM_SHA1_32, AES128_CM_SHA1_80, PROFILES, SrtpKeys, SrtpProfile
-from sipcore.ids import IdSource
 from sipcore.media import CryptoKey, MediaParameters
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sipcore.ids import IdSource
 
 OFFERED = (AES128_CM_SHA1_80, AES128_CM_SHA1_32)
 """What every PBX knows, best first."""

@@ -1,18 +1,19 @@
 """SRTP and SRTCP over libsrtp (RFC 3711, RFC 7714): one context for a stream's two directions.
 
-    RTP  ─ protect_rtp ──▶ SRTP   (our key)
-    SRTP ─ unprotect_rtp ▶ RTP    (the peer's key), or ParseError: forged, replayed, malformed
+RTP  ─ protect_rtp ──▶ SRTP   (our key)
+SRTP ─ unprotect_rtp ▶ RTP    (the peer's key), or ParseError: forged, replayed, malformed
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sipcore.errors import ParseError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pylibsrtp
 
 _MAXIMUM_PACKET = 1500

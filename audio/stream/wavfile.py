@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import wave
 from typing import IO
 
@@ -30,7 +31,8 @@ def read_wav(file: IO[bytes], rate: int = 8000) -> Samples:
             if count > in_rate * MAXIMUM_SECONDS:
                 raise ParseError("WAV file is longer than an hour")
             data = reader.readframes(count)
-    except (wave.Error, EOFError) as error:
+    except (wave.Error, EOFError, RuntimeError, ValueError, struct.error) as error:
+        # `wave` trusts the sizes a file states, and then fails in its own ways.
         raise ParseError(f"not a WAV file this program can play: {str(error) or 'it is cut off'}") from error
     data = data[: len(data) // (channels * width) * (channels * width)]
     mono = _linear(data, width).reshape(-1, channels).mean(axis=1)

@@ -185,10 +185,8 @@ def _history(entries: list[Json]) -> list[str]:
     lines = []
     for entry in entries:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry["started_at"]))
-        name = f" {entry['display_name']}" if entry["display_name"] else ""
-        lines.append(
-            f"{when}  {entry['direction']:3}  {entry['outcome']:9}  {_clock(entry['duration_s']):>7}  {entry['peer']}{name}"
-        )
+        who = f"{entry['peer']} {entry['display_name']}".rstrip()
+        lines.append(f"{when}  {entry['direction']:3}  {entry['outcome']:9}  {_clock(entry['duration_s']):>7}  {who}")
     return lines
 
 

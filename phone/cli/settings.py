@@ -100,7 +100,9 @@ def _server(server: Any) -> str:
 
 
 def _toml(value: Any) -> str:
-    """JSON writes these values as TOML does."""
+    """JSON writes these values as TOML does, but for tables."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml(name)} = {_toml(item)}" for name, item in value.items()) + "}"
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import typing
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from phone.protocol.codec import ProtocolError, field_types, from_json
+from phone.protocol.settings import SettingValue  # noqa: TC001 - the codec resolves annotations at run time
 
 PROTOCOL = 1
 """Raised when an older client would misread what the engine says."""
@@ -210,6 +211,37 @@ class SetDevices:
     ring: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings in force, with what a form needs: answered by :class:`phone.protocol.settings.SettingsReply`."""
+
+    method: ClassVar[str] = "settings"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSettings:
+    """Check, write and apply settings: answered by :class:`phone.protocol.settings.SettingsChanged`.
+
+    A ``password`` stays in the engine's memory, and is stored where passwords are kept when ``keep_password`` says so.
+    """
+
+    method: ClassVar[str] = "change_settings"
+    values: tuple[SettingValue, ...] = ()
+    password: str | None = field(default=None, repr=False)
+    keep_password: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TestSound:
+    """Record three seconds and play them back; refused while a call is up. ``poll`` starts and ends nothing.
+
+    The result is ``{"phase": "recording" | "playing" | "off", "input_dbfs", "output_dbfs"}``.
+    """
+
+    method: ClassVar[str] = "test_sound"
+    action: Literal["start", "stop", "poll"] = "poll"
+
+
 Command = (
     Attach
     | Events
@@ -234,6 +266,9 @@ Command = (
     | SetVerbose
     | Devices
     | SetDevices
+    | Settings
+    | ChangeSettings
+    | TestSound
 )
 COMMANDS: dict[str, type[Command]] = {command.method: command for command in typing.get_args(Command)}
 

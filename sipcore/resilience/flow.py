@@ -36,6 +36,8 @@ _log = logging.getLogger(__name__)
 
 _GUARD_GRACE_S = 1.0
 _PROBE_TIMEOUT_S = 2.0
+_RESTART_AFTER_S = 2.0
+"""An attempt younger than this is not given up for a "retry now"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,10 @@ class FlowSupervisor:
         self._ever_open = False
         self._announced = False
         self._start_quietly = False
+        self._told_reason = ""
         self._shown = TransportState.DISCONNECTED
         self._guard_at: float | None = None
+        self._opened_at = 0.0
         self._series_since = 0.0
         self._probe_at: float | None = None
         self._probe_out_until = 0.0
@@ -151,6 +155,8 @@ class FlowSupervisor:
 
         ``quiet``: failure has been announced already, so that this attempt is a background one.
         """
+        if self._state is State.CONNECTING and now - self._opened_at < _RESTART_AFTER_S:
+            return  # it has only just begun
         self._start_quietly = quiet
         self._servers.forgive()
         self._lies, self._distrust_until = 0, 0.0
@@ -219,6 +225,11 @@ class FlowSupervisor:
             self._lies += 1
             self._distrust_until = now + policy.distrust_s(self._lies)
         _log.info("connection attempt %d failed: %s", self.attempt, reason)
+        if not self._announced and reason != self._told_reason:
+            # Each reason is told once in a series, so that a banner can say why nothing happens.
+            self._told_reason = reason
+            self._shown = TransportState.DISCONNECTED
+            self._outputs.append(TransportChanged(self._shown, self.server, reason))
         if self._used_up:
             self._handle(Input.FAILED_LAST, now)
         elif self._servers.other(self.server, now):
@@ -313,6 +324,7 @@ class FlowSupervisor:
             case Effect.RESET:
                 self.attempt, self._announced, self._brought_forward = 0, self._start_quietly, False
                 self._start_quietly = False
+                self._told_reason = ""
                 self._series_since = now
             case Effect.SAY_UP:
                 self._ever_open, self._proven = True, False
@@ -346,6 +358,7 @@ class FlowSupervisor:
         self._last_flow += 1
         self.flow = self._last_flow
         self.server = self._servers.best(now)
+        self._opened_at = now
         self._guard_at = now + self._settings.connection_timeout + _GUARD_GRACE_S
         maximum = self._settings.max_reconnection_attempts
         if not self._announced and (self._ever_open or self.attempt > 1):
@@ -366,7 +379,7 @@ class FlowSupervisor:
         self.due_at = now + wait_s
         if not self._announced and wait_s > 0:
             maximum = self._settings.max_reconnection_attempts
-            self._outputs.append(RetryScheduled("transport", self.attempt + 1, maximum, wait_s))
+            self._outputs.append(RetryScheduled("transport", self.attempt + 1, maximum, wait_s, self._reason))
 
     def _give_up(self) -> None:
         if not self._announced:

@@ -5,7 +5,7 @@
                                                   ├▶ Refused
                                                   └▶ None (provisional)
 
-Sans-I/O and without time. The binding keeps one Call-ID for the life of the object; each REGISTER has a CSeq one higher.
+Sans-I/O and without time. The binding keeps one Call-ID for the life of the object, and counts CSeq up.
 """
 
 from __future__ import annotations

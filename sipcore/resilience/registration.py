@@ -108,6 +108,7 @@ class RegistrationSupervisor:
         self._retry_after_s: float | None = None
         self._reason = ""
         self._timeouts = 0
+        self._refusals = 0
         self._slow_rounds = 0
         self.attempt = 0
         """Number of the running or last attempt in this series."""
@@ -167,7 +168,7 @@ class RegistrationSupervisor:
         """Register, in a new series of attempts; also "retry now" and "refresh now"."""
         self._attempts = self._settings.register_attempts if attempts is None else max(1, attempts)
         self._delay_s = self._settings.register_delay if delay_s is None else delay_s
-        self._slow_rounds = 0
+        self._slow_rounds = self._refusals = 0
         self._handle(Input.START if self._flow_is_up else Input.START_NO_FLOW, now)
 
     def stop(self, now: float) -> None:
@@ -205,7 +206,7 @@ class RegistrationSupervisor:
 
     def accepted(self, expires_s: int, now: float) -> None:
         """A 2xx to the REGISTER in flight."""
-        self._timeouts = self._slow_rounds = 0
+        self._timeouts = self._slow_rounds = self._refusals = 0
         if self._state in (State.UNREGISTERING, State.RESTARTING):
             self._removed(now)
             return
@@ -224,7 +225,7 @@ class RegistrationSupervisor:
             return
         if self._state not in _ANSWERABLE:
             return
-        self._verdict = Verdict.TEMPORARY if refusal.verdict is Verdict.REDIRECT else refusal.verdict
+        self._verdict = self._judge(refusal.verdict)
         self._retry_after_s = refusal.retry_after_s
         self._reason = f"{refusal.status} {refusal.reason}"
         self._say_refused(refusal.status, refusal.reason, credentials=refusal.credentials_refused)
@@ -283,6 +284,17 @@ class RegistrationSupervisor:
         return outputs
 
     # --- inside ------------------------------------------------------------------------------------------------
+
+    def _judge(self, verdict: Verdict) -> Verdict:
+        """One refusal among other failures proves nothing; as many as a series has attempts do, wherever they fall."""
+        match verdict:
+            case Verdict.CREDENTIALS:
+                self._refusals += 1
+                return verdict if self._refusals >= self._attempts else Verdict.TEMPORARY
+            case Verdict.PERMANENT:
+                return verdict
+            case _:
+                return Verdict.TEMPORARY
 
     def _failed(self, now: float, attempts_left: Input) -> None:
         if self._quiet:
@@ -370,7 +382,7 @@ class RegistrationSupervisor:
         self.due_at = now + wait
         if self._state is State.RETRY_WAIT:
             _log.info("Waiting %dms before retry attempt %d", round(wait * 1000), self.attempt + 1)
-            self._outputs.append(RetryScheduled("registration", self.attempt + 1, self._attempts, wait))
+            self._outputs.append(RetryScheduled("registration", self.attempt + 1, self._attempts, wait, self._reason))
 
     def _arm_slow(self, now: float) -> None:
         if self._verdict is Verdict.TEMPORARY:

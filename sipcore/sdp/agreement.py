@@ -6,8 +6,8 @@ our offer + remote answer ─ outcome_of ─▶ MediaParameters
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from sipcore.errors import LocalProtocolError
 from sipcore.media import (
@@ -54,7 +54,11 @@ from sipcore.sdp.stream import (
     read_ptime_untrusted,
     read_transport_untrusted,
 )
-from sipcore.sdp.types import Attribute, MediaDescription, SessionDescription
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sipcore.sdp.types import Attribute, MediaDescription, SessionDescription
 
 
 @dataclass(frozen=True, slots=True)

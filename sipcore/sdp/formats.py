@@ -7,11 +7,14 @@ the peer's number (RFC 3264 §5.1).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sipcore.media import Codec
 from sipcore.sdp.types import Attribute, MediaDescription
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 # RFC 3551 §6, table 4: audio types that need no rtpmap. G.722's RTP clock is 8000 although it samples at 16000.
 STATIC_AUDIO: Mapping[int, Codec] = {

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import copy
 import enum
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from sipcore.errors import LocalProtocolError
-from sipcore.ids import IdSource
 from sipcore.media import DEFAULT_CODECS, Codec, Direction, DtlsSetup, LocalMedia, MediaParameters, Profile
 from sipcore.sdp.agreement import AudioOffer, OurSide, answer_to, extended, find_audio, outcome_of
 from sipcore.sdp.formats import format_key, numbered
@@ -31,6 +30,11 @@ from sipcore.sdp.stream import (
     rejected,
 )
 from sipcore.sdp.types import Attribute, Connection, MediaDescription, Origin, SessionDescription
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sipcore.ids import IdSource
 
 __all__ = ["NegotiationState", "OfferAnswer", "RemoteOffer", "Unacceptable"]
 

@@ -5,10 +5,13 @@ body ─ limits ─▶ lines ─▶ session part ─▶ one part per m= line ─
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from sipcore.errors import ParseError
 from sipcore.sdp.types import Attribute, Connection, MediaDescription, Origin, SessionDescription
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_BODY_BYTES = 65_536
 MAX_LINES = 1_000

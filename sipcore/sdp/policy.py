@@ -11,10 +11,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, assert_never
+from typing import TYPE_CHECKING, Literal, assert_never
 
-from sipcore.config import MediaChoice, ServerAddress
 from sipcore.media import MediaParameters, Profile
+
+if TYPE_CHECKING:
+    from sipcore.config import MediaChoice, ServerAddress
 
 SecurityLabel = Literal["dtls", "sdes"]
 

@@ -14,11 +14,14 @@ import base64
 import binascii
 import enum
 import re
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sipcore.media import CryptoKey, DtlsSetup, Fingerprint, Profile
 from sipcore.sdp.types import Attribute, MediaDescription, SessionDescription
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 class Keying(enum.Enum):

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sipcore.errors import SipError
 from sipcore.media import Codec, Direction, LocalMedia
 from sipcore.sdp.formats import format_attributes
 from sipcore.sdp.types import Attribute, MediaDescription, SessionDescription
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sipcore.sdp.types import Connection
+
 MIN_PTIME_MS = 10
 MAX_PTIME_MS = 60
 
 _DIRECTIONS = {direction.value: direction for direction in Direction}
+_UNSPECIFIED = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
+_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9-]+)*\.[A-Za-z][A-Za-z0-9-]*")
 _RTCP = re.compile(r"(\d{1,5})(?:\s+IN\s+IP[46]\s+\S+)?\s*", re.ASCII)
 _MILLISECONDS = re.compile(r"(\d{1,4})(?:\.\d*)?\s*", re.ASCII)
 
@@ -40,7 +47,7 @@ class Unacceptable(SipError):
 
 @dataclass(frozen=True, slots=True)
 class RemoteTransport:
-    """Where a stream is to be sent. ``silenced``: the legacy hold, ``c=0.0.0.0``."""
+    """Where a stream is to be sent; ``address`` may be a name. ``silenced``: the legacy hold, ``c=0.0.0.0``."""
 
     address: str
     rtp_port: int
@@ -56,26 +63,35 @@ def read_transport_untrusted(
     connection = description.connection_of(media)
     if connection is None:
         raise Unacceptable("The far end gave no media address.", warning_code=301)
-    try:
-        address = ipaddress.ip_address(connection.address)
-    except ValueError:
-        raise Unacceptable("The far end's media address is not a plain IP address.", warning_code=301) from None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if address.is_multicast or address == ipaddress.IPv4Address("255.255.255.255"):
-        raise Unacceptable("The far end's media address is not that of one machine.", warning_code=301)
-    ours = ipaddress.ip_address(local_address) if local_address is not None else address
-    if address.version != ours.version and not address.is_unspecified:
+    address, version = _host(connection)
+    if local_address is not None and version != (6 if ":" in local_address else 4) and address not in _UNSPECIFIED:
         raise Unacceptable("The far end uses another IP version for media than we do.", warning_code=300)
     return RemoteTransport(
-        str(address),
+        address,
         media.port,
         media.port if rtcp_mux else _rtcp_port(media),
         # RFC 3264 §8.4: "An agent MUST be capable of receiving SDP with a connection address of 0.0.0.0, in which case
         # it means that neither RTP nor RTCP should be sent to the peer." With ICE it only means that no candidate is
         # known yet.
-        silenced=address.is_unspecified and not _uses_ice(description, media),
+        silenced=address in _UNSPECIFIED and not _uses_ice(description, media),
     )
+
+
+def _host(connection: Connection) -> tuple[str, int]:
+    """The address or name (RFC 8866 §5.7 allows one) and its IP version."""
+    try:
+        address = ipaddress.ip_address(connection.address)
+    except ValueError:
+        if _NAME.fullmatch(connection.address) is None:
+            raise Unacceptable("The far end's media address is not an IP address.", warning_code=301) from None
+        return connection.address, 6 if connection.address_type == "IP6" else 4
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
+        raise Unacceptable("The far end's media address holds on its own link only.", warning_code=301)
+    if address.is_multicast or address == ipaddress.IPv4Address("255.255.255.255"):
+        raise Unacceptable("The far end's media address is not that of one machine.", warning_code=301)
+    return str(address), address.version
 
 
 def _rtcp_port(media: MediaDescription) -> int:

@@ -26,6 +26,7 @@ PLANTS = [
     ("sans-io", "sipcore/dialog/planted.py", "def later():\n    from asyncio import sleep"),
     ("sans-io", "audio/stream/planted.py", "import threading"),
     ("sans-io", "sipcore/pbx/planted.py", "import socket"),
+    ("audio-cores", "audio/core/planted.py", "def later():\n    import audio.io.thread"),
     ("audio-sees", "audio/rtp/planted.py", "import sipcore.message.uri"),
     ("audio-sees", "audio/io/planted.py", "import sipcore.stack"),
     ("client-side", "phone/state.py", "import numpy\n"),

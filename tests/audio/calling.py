@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 import wave
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audio.core import Samples
 from audio.engine import AudioEngine, AudioEvent, AudioSettings, CallMediaEvent
-from audio.io.backend import DeviceBackend
 from sipcore.media import PCMU, TELEPHONE_EVENT, Codec, Direction, LocalMedia, MediaParameters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from audio.core import Samples
+    from audio.io.backend import DeviceBackend
 
 RATE = 8000
 
@@ -82,19 +86,3 @@ def read_wave(path: Path) -> Samples:
         data = file.readframes(file.getnframes())
         assert len(data) == file.getnframes() * 2
     return np.frombuffer(data, dtype="<i2").astype(np.int16)
-
-
-def best_match(spoken: Samples, heard: Samples) -> tuple[float, float]:
-    """Correlation of ``spoken`` with the place of ``heard`` that fits best, and that place in ms."""
-    reference = spoken.astype(np.float64) - spoken.mean()
-    signal = heard.astype(np.float64) - heard.mean()
-    if len(signal) < len(reference):
-        signal = np.pad(signal, (0, len(reference) - len(signal)))
-    size = 1 << (len(signal) + len(reference)).bit_length()
-    product = np.fft.irfft(np.fft.rfft(signal, size) * np.conj(np.fft.rfft(reference, size)), size)
-    places = len(signal) - len(reference) + 1
-    energy = np.concatenate([[0.0], np.cumsum(signal**2)])
-    local = np.sqrt(energy[len(reference) :] - energy[:places] + 1e-9)
-    scores = product[:places] / (local * np.sqrt((reference**2).sum()))
-    place = int(scores.argmax())
-    return float(scores[place]), place * 1000 / RATE

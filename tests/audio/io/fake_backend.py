@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import TYPE_CHECKING
 
-from audio.io.backend import DeviceFailure, OpenStream
 from audio.io.ring import FrameRing
-from audio.io.settings import Role
+
+if TYPE_CHECKING:
+    from audio.io.backend import DeviceFailure, OpenStream
+    from audio.io.settings import Role
 
 
 class FakeStream:

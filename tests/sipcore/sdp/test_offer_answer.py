@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +13,9 @@ from sipcore.media import COMFORT_NOISE, PCMA, PCMU, TELEPHONE_EVENT, Codec, Dir
 from sipcore.sdp.offer_answer import NegotiationState, OfferAnswer, Unacceptable
 from sipcore.sdp.parse import parse
 from tests.sipcore.sdp.bodies import ASTERISK_ANSWER, PLAIN, ids, sdp, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 AUDIO = ("m=audio 5004 RTP/AVP 0", "a=rtpmap:0 PCMU/8000")
 ANSWER = sdp(*AUDIO)
@@ -374,7 +377,9 @@ def test_forks_are_independent() -> None:
         (("m=audio 6000 TCP/RTP/AVP 0",), 302),
         (("m=audio 6000 RTP/SAVP 0",), 302),
         (("m=audio 6000 UDP/TLS/RTP/SAVPF 0",), 302),
-        (("m=audio 6000 RTP/AVP 0", "c=IN IP4 pbx.example.com"), 301),
+        (("m=audio 6000 RTP/AVP 0", "c=IN IP4 1.2.3"), 301),
+        (("m=audio 6000 RTP/AVP 0", "c=IN IP4 -bad-.example"), 301),
+        (("m=audio 6000 RTP/AVP 0", "c=IN IP6 fe80::1%eth0"), 301),
         (("m=audio 6000 RTP/AVP 0", "c=IN IP4 224.2.1.1/127"), 301),
         (("m=audio 6000 RTP/AVP 0", "c=IN IP4 239.1.1.1"), 301),
         (("m=audio 6000 RTP/AVP 0", "c=IN IP4 255.255.255.255"), 301),
@@ -477,6 +482,14 @@ def test_ipv6() -> None:
     negotiation.receive_offer(sdp(*AUDIO))
     with pytest.raises(Unacceptable):
         negotiation.create_answer(six)
+
+
+def test_media_address_by_name() -> None:
+    """RFC 8866 §5.7 allows a name; whoever opens the sockets looks it up."""
+    negotiation = make()
+    negotiation.create_offer(PLAIN)
+    parameters = negotiation.receive_answer(sdp(*AUDIO, address="media-1.pbx.example.com"))
+    assert parameters.remote_address == "media-1.pbx.example.com"
 
 
 def test_media_level_connection() -> None:

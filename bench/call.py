@@ -1,0 +1,134 @@
+"""Figures of a call against the lab's Asterisk: `make bench-call`.
+
+    start        exec of the engine → "registered" on its event stream
+    ctl          one `offhook ctl status --json`, process start included
+    cost         CPU and proportional set size of the engine, idle and in a call
+    pacing       the time between the RTP packets it sends, by the capture's clock
+    hang-up      `ctl hangup` called → BYE on the wire
+
+Medians of five; the pacing is one call of 30 s.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.lab.asterisk import Asterisk
+from tests.lab.engine import Engine
+from tests.lab.root import asterisk_version
+from tests.lab.signals import speech_wav
+from tests.lab.waiting import wait_until
+from tests.lab.wire import Capture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RUNS = 5
+COST_S = 10.0
+PACING_S = 30.0
+
+
+def median_of(measure: Callable[[], float]) -> float:
+    """The median of `RUNS` measurements."""
+    return statistics.median(measure() for _ in range(RUNS))
+
+
+def start_to_registered(pbx: Asterisk) -> float:
+    """Milliseconds from exec to the `registered` event."""
+    engine = Engine(pbx.ws_uri)
+    began = time.monotonic()
+    engine.launch()
+    try:
+        engine.wait_event("registered")
+        return (time.monotonic() - began) * 1000
+    finally:
+        engine.close()
+
+
+def ctl_round_trip(engine: Engine) -> float:
+    """Milliseconds of one `ctl status --json`."""
+    began = time.monotonic()
+    engine.ctl("status", "--json")
+    return (time.monotonic() - began) * 1000
+
+
+def cost(engine: Engine) -> tuple[float, float]:
+    """Percent of a core over `COST_S`, and PSS in MiB, of the running engine."""
+    ticks, began = _cpu_ticks(engine.pid), time.monotonic()
+    wait_until(lambda: time.monotonic() - began >= COST_S, what="the measurement ends", timeout_s=COST_S + 1)
+    seconds = (_cpu_ticks(engine.pid) - ticks) / os.sysconf("SC_CLK_TCK")
+    rollup = Path(f"/proc/{engine.pid}/smaps_rollup").read_text()
+    (pss,) = (int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+    return 100 * seconds / (time.monotonic() - began), pss / 1024
+
+
+def _cpu_ticks(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def send_intervals(engine: Engine, capture: Capture, pbx: Asterisk) -> list[float]:
+    """Milliseconds between consecutive RTP packets from the engine in one long call."""
+    engine.dial("600")
+    engine.wait_seconds(PACING_S)
+    engine.ctl("hangup")
+    engine.wait_no_calls()
+    capture.stop()
+    rows = capture.fields(f"rtp && ip.dst == {pbx.address} && udp.dstport >= 10000", ["frame.time_epoch"])
+    times = [_epoch(value) for (value,) in rows]
+    return [(later - sooner) * 1000 for sooner, later in itertools.pairwise(times)]
+
+
+def _epoch(text: str) -> float:
+    return float(text.partition(",")[0])
+
+
+def hang_up_to_bye(engine: Engine, pbx: Asterisk, directory: Path) -> float:
+    """Milliseconds from the start of `ctl hangup` to the BYE on the wire."""
+    path = directory / f"hangup-{time.monotonic_ns()}.pcapng"
+    with Capture(pbx.address, path):
+        engine.dial("600")
+        engine.wait_seconds(0.5)
+        began = time.time()
+        engine.ctl("hangup")
+        engine.wait_no_calls()
+    rows = Capture(pbx.address, path).fields("sip.Method == BYE", ["frame.time_epoch"])
+    return (_epoch(rows[0][0]) - began) * 1000
+
+
+def main() -> None:
+    """Print every figure, one line each."""
+    with tempfile.TemporaryDirectory(prefix="offhook-bench-") as name, Asterisk() as pbx:
+        directory = Path(name)
+        print(asterisk_version())
+        print(f"exec to registered       {median_of(lambda: start_to_registered(pbx)):7.0f} ms")
+        speech = speech_wav(directory / "speech.wav", seconds=PACING_S)
+        with Engine(pbx.ws_uri, audio={"input": f"wav:{speech}"}) as engine:
+            engine.wait_registered()
+            print(f"ctl status round trip    {median_of(lambda: ctl_round_trip(engine)):7.0f} ms")
+            cpu, pss = cost(engine)
+            print(f"idle                     {cpu:7.2f} % of a core, {pss:.1f} MiB PSS")
+            engine.dial("600")
+            engine.wait_seconds(1)
+            cpu, pss = cost(engine)
+            print(f"in a call                {cpu:7.2f} % of a core, {pss:.1f} MiB PSS")
+            engine.ctl("hangup")
+            engine.wait_no_calls()
+            capture = Capture(pbx.address, directory / "pacing.pcapng")
+            capture.start()
+            intervals = sorted(send_intervals(engine, capture, pbx))
+            print(
+                f"RTP send interval        {statistics.mean(intervals):7.2f} ms mean, "
+                f"{intervals[int(len(intervals) * 0.99)]:.2f} p99, {intervals[-1]:.2f} worst, {len(intervals)} packets"
+            )
+            print(f"ctl hangup to BYE        {median_of(lambda: hang_up_to_bye(engine, pbx, directory)):7.0f} ms")
+
+
+if __name__ == "__main__":
+    main()

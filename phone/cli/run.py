@@ -1,0 +1,120 @@
+"""``offhook run --headless``: the engine in the foreground, or on behalf of the console that started it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from phone import paths, secrets
+from phone.cli import say
+from phone.cli.settings import options_of
+from phone.config import ConfigError, load
+from phone.locks import AlreadyRunning
+from phone.logging import Log
+from phone.server import SocketInUse
+from sipcore.errors import TransportError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from phone.config import Configuration
+
+READY = "ready"
+RUNNING = "running"
+
+
+class _Outcome:
+    """Tells a waiting parent, over the ready pipe, how the start went: ``ready``, or a sentence."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+
+    def tell(self, line: str) -> None:
+        """Say it once; later words have no reader."""
+        if self._descriptor is None:
+            return
+        try:
+            os.write(self._descriptor, line.encode() + b"\n")
+            os.close(self._descriptor)
+        except OSError:
+            pass  # the console has gone; the engine stays
+        self._descriptor = None
+
+    def fail(self, sentence: str, status: int) -> int:
+        """Say why there is no engine; returns ``status``."""
+        say.narrate(sentence)
+        self.tell(sentence)
+        return status
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the engine; returns the exit status when it ended."""
+    outcome = _Outcome(arguments.ready_fd)
+    if not arguments.headless:
+        return outcome.fail("Say offhook run --headless for an engine without a screen, or offhook for the console.", 2)
+    try:
+        configuration = load(options_of(arguments))
+        account = configuration.require_account()
+        paths.make_private(paths.state_directory())
+        secret = secrets.find(account, command=configuration.password_command, prompt=secrets.terminal_prompt())
+        log = Log(configuration.log_file, verbose=configuration.verbose, echo=configuration.verbose)
+    except (ConfigError, paths.PathError) as error:
+        return outcome.fail(str(error), 2)
+    except secrets.SecretError as error:
+        return outcome.fail(str(error), 1)
+    except OSError as error:
+        return outcome.fail(f"The log cannot be written: {error}; choose another with --log.", 1)
+    if secret is None:
+        say.narrate(
+            f"No password is known for {secrets.account_name(account)}; "
+            "store it with offhook config set-password, or set OFFHOOK_PASSWORD."
+        )
+    password = "" if secret is None else secret.password
+    log.redaction.add(password)
+    _separate_from_terminal()
+    try:
+        return _run_engine(configuration, password, log, outcome, print_events=arguments.events)
+    finally:
+        log.close()
+
+
+def _run_engine(configuration: Configuration, password: str, log: Log, outcome: _Outcome, *, print_events: bool) -> int:
+    from phone.engine import Engine, Listeners
+    from phone.printer import EventPrinter
+
+    printer = EventPrinter(sys.stdout, on_lost=lambda: None) if print_events else None
+    listeners = Listeners(
+        say=say.narrate,
+        on_event=printer.note if printer is not None else lambda _: None,
+        on_ready=lambda: outcome.tell(READY),
+    )
+
+    async def run_engine() -> None:
+        await Engine(configuration, password, log, listeners).run()
+
+    try:
+        asyncio.run(run_engine())
+    except AlreadyRunning as error:
+        say.narrate(str(error))
+        outcome.tell(RUNNING)
+        return 1
+    except (SocketInUse, paths.PathError, OSError) as error:
+        return outcome.fail(str(error), 1)
+    except (ConfigError, TransportError) as error:
+        return outcome.fail(str(error), 2)
+    finally:
+        if printer is not None:
+            printer.close()
+    return 0
+
+
+def _separate_from_terminal() -> None:
+    """Nobody types at an engine, and what C libraries print belongs in the log."""
+    from audio.io.stderr import guard_stderr
+
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    guard_stderr()

@@ -1,0 +1,195 @@
+"""One engine: the phone with its control socket, locks, log and signals, from start to end.
+
+    locks ─▶ log ─▶ store ─▶ Phone ─▶ ControlServer ─▶ ready ── SIGTERM, SIGINT, shutdown ──▶ BYE, un-REGISTER ─▶ end
+
+Temporary trouble (no connection, no device, a wrong password) is told and lived with; only what can never work ends
+the engine with an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import signal
+import uuid
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from phone import paths, secrets
+from phone.eventlog import EventLog
+from phone.locks import EngineLock, lock_account, lock_profile
+from phone.memory import Memory
+from phone.narration import Narrator
+from phone.phone import Phone
+from phone.server import ControlServer
+from phone.store.database import Database
+from phone.verbs import Verbs
+from phone.version import version
+from sipcore.auth.credentials import Credentials
+from sipcore.config import StackConfig
+from sipcore.ids import IdSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from phone.config import Configuration
+    from phone.logging import Log
+    from phone.protocol import events as ev
+    from sipcore.config import Account
+
+_log = logging.getLogger(__name__)
+
+END_TIMEOUT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Who is told of what happens beside the clients."""
+
+    say: Callable[[str], None]
+    """Takes a sentence for the person who started the engine; may be called on any thread."""
+
+    on_event: Callable[[ev.Event], None] = lambda _: None
+    on_ready: Callable[[], None] = lambda: None
+
+
+class Engine:
+    """Built once, run once."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        password: str,
+        log: Log,
+        listeners: Listeners,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        """Raises ConfigError without an account, AlreadyRunning, OSError, and TransportError for an unusable tls_ca."""
+        self._configuration = configuration
+        self._environ = environ
+        self._log = log
+        self._listeners = listeners
+        self._account = configuration.require_account()
+        self._ids = IdSource(random.SystemRandom())
+        directory = paths.make_private(paths.state_directory(environ))
+        self._locks = _take_locks(directory, configuration.profile, self._account)
+        self._instance = _instance_id(directory, configuration.profile)
+        self._id = self._ids.token(60)
+        self._password = password
+        self._directory = directory
+        self._ending = asyncio.Event()
+        self._server: ControlServer | None = None
+        self._phone: Phone | None = None
+        self._narrator = Narrator(self._account, configuration.resilience, listeners.say)
+        self._event_log = EventLog()
+
+    async def run(self) -> None:
+        """Run until told to end. Raises SocketInUse or PathError when the control socket cannot be made."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may die, the call may not
+        phone = self._phone = self._make_phone()
+        server = self._server = self._make_server(phone)
+        await server.start()
+        try:
+            await phone.start()
+            self._listeners.on_ready()
+            _log.info("= engine %s of profile %s is ready, pid %d", self._id, self._configuration.profile, os.getpid())
+            await self._ending.wait()
+        finally:
+            await self._end(phone, server)
+
+    def _make_phone(self) -> Phone:
+        configuration = self._configuration
+        account = replace(self._account, instance_id=self._instance, user_agent=f"Offhook/{version()}")
+        database = Database(self._directory / "offhook.db", on_problem=self._listeners.say)
+        return Phone(
+            StackConfig(account=account, resilience=configuration.resilience),
+            Credentials(account.auth_username, self._password),
+            audio=configuration.audio,
+            ids=self._ids,
+            memory=Memory(database, account.address_of_record),
+            on_event=self._on_event,
+            tls_ca=configuration.tls_ca,
+        )
+
+    def _make_server(self, phone: Phone) -> ControlServer:
+        verbs = Verbs(
+            phone,
+            username=self._account.auth_username,
+            stored_password=self._stored_password,
+            remember_password=self._log.redaction.add,
+            set_verbose=self._log.set_verbose,
+            shutdown=self._ending.set,
+            about={"engine": self._id, "version": version(), "pid": os.getpid()},
+        )
+        return ControlServer(
+            self._configuration.socket,
+            engine=self._id,
+            version=version(),
+            state=lambda: phone.state,
+            execute=verbs.execute,
+        )
+
+    def _on_event(self, event: ev.Event) -> None:
+        assert self._phone is not None  # noqa: S101 - it is the one who calls
+        self._event_log.note(event, self._phone.state)
+        self._narrator.note(event)
+        self._listeners.on_event(event)
+        if self._server is not None:
+            self._server.publish(event)
+            self._server.state_changed()
+
+    async def _stored_password(self) -> str | None:
+        """The password as it is kept now; nobody can be asked for one here."""
+        try:
+            command = self._configuration.password_command
+            found = await asyncio.to_thread(secrets.find, self._account, command=command, environ=self._environ)
+        except secrets.SecretError as error:
+            self._listeners.say(str(error))
+            return None
+        return None if found is None else found.password
+
+    def _on_signal(self) -> None:
+        if self._ending.is_set():
+            os._exit(1)  # the second one means now
+        self._listeners.say("Ending: calls are hung up and the registration is taken back.")
+        self._ending.set()
+
+    async def _end(self, phone: Phone, server: ControlServer) -> None:
+        self._ending.set()
+        try:
+            await asyncio.wait_for(phone.close(), END_TIMEOUT_S)
+        except TimeoutError:
+            _log.warning("! the end took longer than %g s and was cut short", END_TIMEOUT_S)
+        await server.close()
+        for lock in self._locks:
+            lock.release()
+        _log.info("= engine %s ended", self._id)
+
+
+def _take_locks(directory: Path, profile: str, account: Account) -> tuple[EngineLock, EngineLock]:
+    first = lock_profile(directory, profile)
+    try:
+        return first, lock_account(directory, account.address_of_record.removeprefix("sip:"))
+    except BaseException:
+        first.release()
+        raise
+
+
+def _instance_id(directory: Path, profile: str) -> str:
+    """``+sip.instance`` (RFC 5626 §4.1): made once, then the same at every start. Called with the profile locked."""
+    file = directory / f"instance-{profile}"
+    try:
+        kept = uuid.UUID(file.read_text(encoding="ascii").strip())
+    except (OSError, ValueError):
+        kept = uuid.uuid4()
+        try:
+            file.write_text(f"{kept}\n", encoding="ascii")
+        except OSError as error:
+            _log.warning("! %s cannot be written: %s", file, error)
+    return kept.urn

@@ -1,0 +1,73 @@
+"""Writes settings into the user's config.toml: comments, order and everything else in it stay as they are.
+
+The file is replaced in one step and readable by its owner alone.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from phone.config_layers import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+HEADING = "Offhook's settings. Passwords have no place here; see offhook config set-password."
+
+
+def edited(text: str, changes: Mapping[tuple[str, str], Any]) -> str:
+    """``text`` with each (section, name) set to its value; None takes a key out. Raises ConfigError for no TOML."""
+    try:
+        document = tomlkit.parse(text)
+    except TOMLKitError as error:
+        raise ConfigError(f"The settings file is not valid TOML ({error}); run offhook config check.") from None
+    if not text.strip():
+        document.add(tomlkit.comment(HEADING))
+        document.add(tomlkit.nl())
+    for (section, name), value in changes.items():
+        table = document.get(section)
+        if value is None:
+            if table is not None and name in table:
+                del table[name]
+            continue
+        if table is None:
+            table = tomlkit.table()
+            document[section] = table
+        if table.get(name) != value:
+            table[name] = value
+    return tomlkit.dumps(document)
+
+
+def read_text(file: Path) -> str:
+    """What the file holds now; nothing when there is none. Raises ConfigError."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}; correct it first.") from None
+
+
+def write_text(file: Path, text: str) -> None:
+    """Replace the file (0600) so that no moment shows it half written; a link keeps pointing where it does.
+
+    Raises ConfigError with a sentence.
+    """
+    target = file.resolve()
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(descriptor)
+        temporary.replace(target)
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be written: {error.strerror}; correct its directory's permissions.") from None

@@ -1,0 +1,147 @@
+"""Which command does what: the one table between the control socket and the phone."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING, Any, assert_never
+
+from phone.protocol import commands as cmd
+from phone.protocol.codec import to_json
+from phone.protocol.commands import CommandRefused
+from phone.state import calls_json, status_json
+from sipcore.auth.credentials import Credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from phone.phone import Phone
+    from phone.protocol.codec import Json
+
+MAX_HISTORY = 500
+
+_Question = cmd.Status | cmd.Calls | cmd.Stats | cmd.History | cmd.Meters | cmd.Devices
+_CallVerb = cmd.Answer | cmd.Hangup | cmd.Hold | cmd.Resume | cmd.Mute | cmd.Unmute | cmd.Dtmf | cmd.Transfer
+
+
+class Verbs:
+    """Carries out commands; results have a JSON form, refusals are CommandRefused."""
+
+    def __init__(
+        self,
+        phone: Phone,
+        *,
+        username: str,
+        stored_password: Callable[[], Awaitable[str | None]],
+        remember_password: Callable[[str], None],
+        set_verbose: Callable[[bool], None],
+        shutdown: Callable[[], None],
+        about: Json,
+    ) -> None:
+        """``stored_password`` looks again where passwords are kept; ``remember_password`` keeps one out of the log."""
+        self._phone = phone
+        self._username = username
+        self._stored_password = stored_password
+        self._remember_password = remember_password
+        self._set_verbose = set_verbose
+        self._shutdown = shutdown
+        self._about = about
+
+    async def execute(self, command: cmd.Command) -> Any:
+        """Carry out one command."""
+        phone = self._phone
+        match command:
+            case cmd.Status() | cmd.Calls() | cmd.Stats() | cmd.History() | cmd.Meters() | cmd.Devices():
+                return await self._ask(command)
+            case cmd.Dial(target):
+                return {"call": await phone.calls.dial(target)}
+            case (
+                cmd.Answer()
+                | cmd.Hangup()
+                | cmd.Hold()
+                | cmd.Resume()
+                | cmd.Mute()
+                | cmd.Unmute()
+                | cmd.Dtmf()
+                | cmd.Transfer()
+            ):
+                await self._call(command)
+            case cmd.Register():
+                await self._register()
+            case cmd.Unregister():
+                await phone.unregister()
+            case cmd.SetPassword(password):
+                self._remember_password(password)
+                await phone.register(Credentials(self._username, password))
+            case cmd.SetDevices(microphone, speaker, ringer):
+                await phone.set_devices(microphone=microphone, speaker=speaker, ringer=ringer)
+            case cmd.SetVerbose(on):
+                self._set_verbose(on)
+            case cmd.Shutdown():
+                self._shutdown()
+            case cmd.Attach() | cmd.Events():
+                raise CommandRefused("socket", "This is for the control socket alone.")
+            case _:
+                assert_never(command)
+        return None
+
+    async def _register(self) -> None:
+        """A refused password is looked up again first: it may have been corrected where it is kept."""
+        credentials: Credentials | None = None
+        if self._phone.state.registration.credentials_refused and (password := await self._stored_password()):
+            self._remember_password(password)
+            credentials = Credentials(self._username, password)
+        await self._phone.register(credentials)
+
+    async def _call(self, command: _CallVerb) -> None:
+        calls = self._phone.calls
+        match command:
+            case cmd.Answer(call):
+                await calls.answer(call)
+            case cmd.Hangup(call):
+                await calls.hang_up(call)
+            case cmd.Hold(call):
+                await calls.hold(call)
+            case cmd.Resume(call):
+                await calls.resume(call)
+            case cmd.Mute(call):
+                await calls.mute(call, muted=True)
+            case cmd.Unmute(call):
+                await calls.mute(call, muted=False)
+            case cmd.Dtmf(digits, call):
+                await calls.dtmf(digits, call)
+            case cmd.Transfer(target, call):
+                await calls.transfer(target, call)
+            case _:
+                assert_never(command)
+
+    async def _ask(self, question: _Question) -> Any:
+        phone, now = self._phone, time.time()
+        match question:
+            case cmd.Status():
+                return status_json(phone.state, now) | self._about
+            case cmd.Calls():
+                return calls_json(phone.state, now)
+            case cmd.Stats():
+                health = await phone.health()
+                if health is None:
+                    raise CommandRefused("store", "The health figures cannot be read; the log says why.")
+                figures = {call.id: phone.audio.statistics(call.id) for call in phone.state.calls}
+                return {
+                    "health": to_json(health),
+                    "calls": {name: to_json(found) for name, found in figures.items() if found is not None},
+                }
+            case cmd.History(limit):
+                return to_json(await phone.history(min(max(limit, 1), MAX_HISTORY)))
+            case cmd.Meters(call):
+                _, slice_ = phone.calls.lines.choose(phone.state, "meters", call)
+                statistics = phone.audio.statistics(slice_.id)
+                return {
+                    "call": slice_.id,
+                    "levels": to_json(phone.audio.levels()),
+                    "media": None if statistics is None else to_json(statistics),
+                }
+            case cmd.Devices():
+                return dataclasses.asdict(await phone.audio.devices())
+            case _:
+                assert_never(question)

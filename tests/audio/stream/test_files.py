@@ -1,0 +1,106 @@
+"""Recording and reading WAV."""
+
+from __future__ import annotations
+
+import io
+import struct
+import wave
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audio.stream.recorder import WavRecorder, numbered_path
+from audio.stream.wavfile import read_wav
+from sipcore.errors import ParseError
+from tests.audio.sound import likeness, speech
+
+
+def test_a_closed_recording_is_a_wav_file() -> None:
+    """The standard library reads it back: 16 bit, mono, 8 kHz, every sample."""
+    file = io.BytesIO()
+    recorder = WavRecorder(file)
+    sound = speech(0.5)
+    for start in range(0, len(sound), 160):
+        recorder.write(sound[start : start + 160])
+    assert recorder.seconds == 0.5
+    recorder.close()
+    recorder.close()
+    recorder.write(sound)
+    file.seek(0)
+    with wave.open(file) as reader:
+        assert reader.getparams()[:4] == (1, 2, 8000, 4000)
+        assert reader.readframes(5000) == sound.astype("<i2").tobytes()
+    assert len(file.getvalue()) == 44 + 8000
+
+
+def test_stereo_interleaves_both_directions() -> None:
+    file = io.BytesIO()
+    recorder = WavRecorder(file, channels=2)
+    recorder.write(np.array([1, 2], np.int16), np.array([-1, -2], np.int16))
+    recorder.close()
+    assert file.getvalue()[44:] == struct.pack("<4h", 1, -1, 2, -2)
+    with pytest.raises(ValueError):
+        recorder.write(np.zeros(1, np.int16))
+
+
+def test_later_calls_get_a_number() -> None:
+    assert [numbered_path("FILE", number) for number in (1, 2, 3)] == ["FILE", "FILE-2", "FILE-3"]
+
+
+def wav(samples: np.ndarray, *, rate: int, width: int, channels: int) -> io.BytesIO:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(channels)
+        writer.setsampwidth(width)
+        writer.setframerate(rate)
+        wide = samples.astype(np.int64) << 16
+        match width:
+            case 1:
+                data = ((wide >> 24) + 128).astype(np.uint8).tobytes()
+            case 2:
+                data = (wide >> 16).astype("<i2").tobytes()
+            case 3:
+                data = b"".join(int(v >> 8).to_bytes(3, "little", signed=True) for v in wide)
+            case _:
+                data = wide.astype("<i4").tobytes()
+        frame = width
+        frames = [data[i : i + frame] * channels for i in range(0, len(data), frame)]
+        writer.writeframes(b"".join(frames))
+    file.seek(0)
+    return file
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_any_usual_file_becomes_8_khz_mono(width: int, channels: int, rate: int) -> None:
+    sound = speech(1.0, rate=rate)
+    out = read_wav(wav(sound, rate=rate, width=width, channels=channels))
+    assert len(out) == pytest.approx(8000, abs=2)
+    if rate == 8000:
+        assert np.abs(out.astype(np.int32) - sound).max() <= (256 if width == 1 else 0)
+    else:
+        again = read_wav(wav(out, rate=8000, width=2, channels=1), rate)
+        assert likeness(sound, again)[0] > 0.9
+
+
+@pytest.mark.parametrize("data", [b"", b"RIFF", b"RIFF\x00\x00\x00\x00WAVE", b"not a wav file at all", b"\xff" * 100])
+def test_what_is_no_wav_file_is_refused_in_words(data: bytes) -> None:
+    with pytest.raises(ParseError, match="WAV"):
+        read_wav(io.BytesIO(data))
+
+
+def test_unusual_formats_are_refused() -> None:
+    with pytest.raises(ParseError, match="1000 Hz"):
+        read_wav(wav(np.zeros(10, np.int16), rate=1000, width=2, channels=1))
+
+
+@given(st.binary(max_size=60), st.integers(0, 44))
+def test_damaged_headers_never_raise_anything_else(noise: bytes, place: int) -> None:
+    good = wav(np.zeros(100, np.int16), rate=8000, width=2, channels=1).getvalue()
+    try:
+        read_wav(io.BytesIO(good[:place] + noise + good[place + len(noise) :]))
+    except ParseError:
+        pass

@@ -1,0 +1,102 @@
+"""Concealment: what replaces lost sound is closer to it than nothing or a plain repetition, joins smoothly, and fades."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from audio.stream.plc import PacketLossConcealer
+from tests.audio.sound import speech
+
+Samples = NDArray[np.int16]
+
+
+def conceal_every(sound: Samples, lost: set[int], *, block: int = 160) -> Samples:
+    plc = PacketLossConcealer()
+    out = []
+    for number in range(len(sound) // block):
+        piece = sound[number * block : (number + 1) * block]
+        out.append(plc.conceal(block) if number in lost else plc.good(piece))
+    return np.concatenate(out)
+
+
+def error(sound: Samples, heard: Samples) -> float:
+    difference = sound[: len(heard)].astype(np.float64) - heard
+    return float(np.sqrt((difference**2).mean()))
+
+
+def periodic(count: int, frequency: float = 125.0) -> Samples:
+    time = np.arange(count) / 8000
+    wave = sum(np.sin(2 * np.pi * frequency * k * time + k) / k for k in range(1, 12))
+    return np.asarray(np.rint(4000 * wave), dtype=np.int16)
+
+
+def test_good_sound_passes_unchanged() -> None:
+    sound = speech(2.0)
+    assert np.array_equal(conceal_every(sound, set()), sound)
+
+
+@pytest.mark.parametrize("frequency", [65.0, 100.0, 130.0, 210.0])
+def test_a_voiced_sound_goes_on_through_a_lost_packet(frequency: float) -> None:
+    """The first 10 ms are not faded at all; a steady tone is continued nearly exactly."""
+    sound = periodic(1600, frequency)
+    heard = conceal_every(sound, {5})
+    hole = slice(5 * 160, 5 * 160 + 80)
+    assert error(sound[hole], heard[hole]) < 0.25 * float(np.sqrt((sound[hole].astype(float) ** 2).mean()))
+
+
+def test_speech_with_losses_is_nearer_to_the_original_than_silence_or_repetition() -> None:
+    draw = np.random.default_rng(7)
+    sound = speech(30.0, seed=3)
+    blocks = len(sound) // 160
+    lost = {int(n) for n in draw.choice(np.arange(3, blocks), blocks // 20, replace=False)}
+    concealed = conceal_every(sound, lost)
+    silent, repeated = sound.copy(), sound.copy()
+    for number in sorted(lost):
+        here = slice(number * 160, number * 160 + 160)
+        silent[here] = 0
+        repeated[here] = repeated[number * 160 - 160 : number * 160] // 2
+    assert error(sound, concealed) < 0.9 * error(sound, silent)
+    assert error(sound, concealed) < 0.9 * error(sound, repeated)
+
+
+def test_the_joints_are_smooth() -> None:
+    """No step at either end of a hole is much larger than the steps of the sound itself."""
+    sound = periodic(3200, 110.0)
+    heard = conceal_every(sound, {6, 13}).astype(np.int32)
+    largest = np.abs(np.diff(sound.astype(np.int32))).max()
+    assert np.abs(np.diff(heard)).max() <= 1.5 * largest
+
+
+def test_a_long_hole_fades_to_silence_by_60_ms() -> None:
+    """Appendix I: full level for 10 ms, silent at 60 ms."""
+    sound = periodic(3200)
+    heard = conceal_every(sound, set(range(5, 15)))
+    rms = [float(np.sqrt((heard[n * 80 : n * 80 + 80].astype(float) ** 2).mean())) for n in range(10, 20)]
+    assert rms[0] > 0.8 * rms[0] > rms[2] > rms[3] > rms[4]
+    assert rms[6:] == [0.0] * 4
+
+
+def test_sound_after_a_long_hole_fades_in() -> None:
+    sound = periodic(3200)
+    heard = conceal_every(sound, set(range(5, 15)))
+    back = heard[15 * 160 : 15 * 160 + 80].astype(np.int32)
+    assert abs(int(back[0])) <= 200
+    assert np.array_equal(heard[15 * 160 + 80 : 16 * 160], sound[15 * 160 + 80 : 16 * 160])
+
+
+@pytest.mark.parametrize("sizes", [(1, 7, 80, 160, 33, 200), (160, 160, 1, 1, 1)])
+def test_holes_of_any_size_at_any_time(sizes: tuple[int, ...]) -> None:
+    plc = PacketLossConcealer()
+    for size in sizes:
+        assert len(plc.conceal(size)) == size
+        assert len(plc.good(np.full(size, 20_000, dtype=np.int16))) == size
+        assert len(plc.good(np.zeros(0, dtype=np.int16))) == 0
+
+
+def test_full_scale_sound_does_not_wrap() -> None:
+    square = np.where(np.arange(1600) % 80 < 40, 32767, -32768).astype(np.int16)
+    heard = conceal_every(square, {6, 7})
+    assert heard.dtype == np.int16
+    assert abs(int(heard[6 * 160 : 7 * 160].astype(np.int32).mean())) < 6000

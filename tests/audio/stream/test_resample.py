@@ -1,0 +1,118 @@
+"""Sample rate conversion: length, delay, pass band, images, drift correction."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from audio.stream.resample import Resampler, convert
+
+Samples = NDArray[np.int16]
+RATES = [(8000, 16000), (8000, 48000), (16000, 8000), (48000, 8000), (16000, 48000), (48000, 16000), (44100, 8000)]
+
+
+def tone(frequency: float, rate: int, seconds: float = 0.5) -> Samples:
+    return np.asarray(np.rint(10_000 * np.sin(2 * np.pi * frequency * np.arange(int(rate * seconds)) / rate)), np.int16)
+
+
+def level(sound: Samples) -> float:
+    return float(np.sqrt((sound.astype(np.float64) ** 2).mean()))
+
+
+def fitted_error(sound: Samples, frequency: float, rate: int) -> tuple[float, float]:
+    """Amplitude of ``frequency`` in ``sound``, and RMS of all else."""
+    time = np.arange(len(sound)) / rate
+    basis = np.stack([np.cos(2 * np.pi * frequency * time), np.sin(2 * np.pi * frequency * time)], axis=1)
+    factors, *_ = np.linalg.lstsq(basis, sound.astype(np.float64), rcond=None)
+    rest = sound - basis @ factors
+    return float(np.hypot(*factors)), float(np.sqrt((rest**2).mean()))
+
+
+@pytest.mark.parametrize(("in_rate", "out_rate"), RATES)
+@pytest.mark.parametrize("frequency", [300, 1000, 3000])
+def test_speech_frequencies_pass_clean(in_rate: int, out_rate: int, frequency: int) -> None:
+    resampler = Resampler(in_rate, out_rate)
+    out = resampler.process(tone(frequency, in_rate))[200:]
+    amplitude, rest = fitted_error(out, frequency, out_rate)
+    assert amplitude == pytest.approx(10_000, rel=0.06)
+    assert rest < 10_000 * 0.015
+
+
+@pytest.mark.parametrize("frequency", [5200, 7000, 12_000, 20_000])
+def test_what_would_alias_is_taken_out(frequency: int) -> None:
+    out = Resampler(48000, 8000).process(tone(frequency, 48000))[200:]
+    assert level(out) < level(tone(1000, 8000)) * 0.01
+
+
+@pytest.mark.parametrize(("in_rate", "out_rate"), RATES)
+def test_blocks_of_any_size_give_the_same_stream(in_rate: int, out_rate: int) -> None:
+    draw = np.random.default_rng(1)
+    sound = draw.normal(0, 3000, in_rate // 4).astype(np.int16)
+    whole = Resampler(in_rate, out_rate).process(sound)
+    parts, resampler, place = [], Resampler(in_rate, out_rate), 0
+    while place < len(sound):
+        size = int(draw.integers(1, 500))
+        parts.append(resampler.process(sound[place : place + size]))
+        place += size
+    joined = np.concatenate(parts)
+    assert len(joined) == len(whole)
+    assert np.abs(joined.astype(np.int32) - whole).max() <= 1
+
+
+@pytest.mark.parametrize(("in_rate", "out_rate"), [*RATES, (8000, 8000), (48000, 48000)])
+def test_the_delay_is_the_stated_millisecond_or_so(in_rate: int, out_rate: int) -> None:
+    resampler = Resampler(in_rate, out_rate)
+    impulse = np.zeros(in_rate // 10, dtype=np.int16)
+    impulse[in_rate // 20] = 20_000
+    out = resampler.process(impulse)
+    assert int(np.argmax(np.abs(out))) / out_rate - 0.05 == pytest.approx(resampler.delay_s, abs=1.5 / out_rate)
+    assert resampler.delay_s <= 0.0014
+
+
+@pytest.mark.parametrize("ppm", [-300.0, -20.0, 20.0, 300.0])
+@pytest.mark.parametrize(("in_rate", "out_rate"), [(8000, 48000), (48000, 8000), (8000, 8000)])
+def test_the_correction_changes_the_amount_and_keeps_the_sound(in_rate: int, out_rate: int, ppm: float) -> None:
+    resampler = Resampler(in_rate, out_rate)
+    resampler.correction_ppm = ppm
+    sound = tone(1000, in_rate, 4.0)
+    out = np.concatenate([resampler.process(sound[n : n + in_rate // 50]) for n in range(0, len(sound), in_rate // 50)])
+    assert len(out) == pytest.approx(4 * out_rate * (1 - ppm * 1e-6), abs=3)
+    amplitude, rest = fitted_error(out[out_rate : out_rate * 2], 1000 * (1 + ppm * 1e-6), out_rate)
+    assert amplitude == pytest.approx(10_000, rel=0.03)
+    assert rest < 10_000 * 0.015
+
+
+def test_turning_the_correction_on_and_off_is_not_heard() -> None:
+    resampler = Resampler(8000, 48000)
+    sound = tone(500, 8000, 1.0)
+    out = []
+    for number in range(50):
+        resampler.correction_ppm = [0.0, 150.0, -150.0][number // 5 % 3]
+        out.append(resampler.process(sound[number * 160 : number * 160 + 160]))
+    steps = np.abs(np.diff(np.concatenate(out)[200:].astype(np.int32)))
+    assert steps.max() < 10_000 * 2 * np.pi * 500 / 48000 * 1.1
+
+
+def test_the_correction_is_limited() -> None:
+    resampler = Resampler(8000, 8000)
+    resampler.correction_ppm = 1e9
+    assert resampler.correction_ppm == 20_000.0
+    with pytest.raises(ValueError):
+        Resampler(0, 8000)
+
+
+@given(st.integers(0, 3000), st.sampled_from(RATES))
+def test_converting_a_whole_recording_keeps_its_length_and_its_timing(count: int, rates: tuple[int, int]) -> None:
+    in_rate, out_rate = rates
+    out = convert(np.ones(count, dtype=np.int16), in_rate, out_rate)
+    assert len(out) == round(count * out_rate / in_rate)
+
+
+def test_converting_there_and_back_is_the_same_sound() -> None:
+    sound = tone(700, 8000, 0.3)
+    back = convert(convert(sound, 8000, 48000), 48000, 8000)
+    middle = slice(100, -100)
+    assert np.abs(back[middle].astype(np.int32) - sound[middle]).max() < 200

@@ -1,0 +1,102 @@
+"""Call progress and DTMF tones: frequencies, cadence, continuity."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audio.stream.tones import (
+    TONES,
+    Country,
+    ToneGenerator,
+    ToneKind,
+    dtmf_frequencies,
+    dtmf_tone,
+    say_digits,
+)
+
+
+def peaks(sound: np.ndarray, rate: int, count: int) -> set[int]:
+    """The strongest frequencies, to 5 Hz."""
+    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
+    found: set[int] = set()
+    for index in np.argsort(spectrum)[::-1]:
+        frequency = index * rate / len(sound)
+        if all(abs(frequency - other) > 12 for other in found):
+            found.add(round(frequency / 5) * 5)
+        if len(found) == count:
+            break
+    return found
+
+
+@pytest.mark.parametrize("country", list(Country))
+@pytest.mark.parametrize("kind", list(ToneKind))
+def test_every_country_has_every_tone(country: Country, kind: ToneKind) -> None:
+    tone = TONES[country][kind]
+    assert len(tone.cadence) % 2 == 0
+    assert len(tone.frequencies) * tone.amplitude < 1.0
+    sound = ToneGenerator(kind, country).read(8000)
+    assert np.abs(sound.astype(np.int32)).max() > 1000
+
+
+@pytest.mark.parametrize(
+    ("country", "kind", "frequencies", "on", "off"),
+    [
+        (Country.US, ToneKind.RINGBACK, {440, 480}, 2.0, 4.0),
+        (Country.US, ToneKind.BUSY, {480, 620}, 0.5, 0.5),
+        (Country.US, ToneKind.ERROR, {480, 620}, 0.25, 0.25),
+        (Country.EU, ToneKind.RINGBACK, {425}, 1.0, 4.0),
+        (Country.EU, ToneKind.BUSY, {425}, 0.5, 0.5),
+        (Country.FR, ToneKind.RINGBACK, {440}, 1.5, 3.5),
+        (Country.UK, ToneKind.BUSY, {400}, 0.375, 0.375),
+    ],
+)
+def test_frequencies_and_cadence(
+    country: Country, kind: ToneKind, frequencies: set[int], on: float, off: float
+) -> None:
+    """ITU-T E.180 supplement 2."""
+    period = ToneGenerator(kind, country).read(round((on + off) * 8000)).astype(np.float64)
+    sounding = period[: int(on * 8000)]
+    assert peaks(sounding, 8000, len(frequencies)) == frequencies
+    assert np.all(period[int(on * 8000) + 1 :] == 0)
+
+
+def test_the_double_ring_of_the_uk() -> None:
+    """0.4 on, 0.2 off, 0.4 on, 2.0 off."""
+    sound = ToneGenerator(ToneKind.RINGBACK, Country.UK).read(24_000)
+    loud = [bool(np.abs(sound[n * 800 : n * 800 + 800].astype(np.int32)).max() > 500) for n in range(30)]
+    assert loud == [True] * 4 + [False] * 2 + [True] * 4 + [False] * 20
+
+
+@given(st.lists(st.integers(1, 700), min_size=1, max_size=12), st.sampled_from(list(ToneKind)))
+def test_reads_of_any_size_join_without_a_seam(sizes: list[int], kind: ToneKind) -> None:
+    pieces, whole = ToneGenerator(kind), ToneGenerator(kind)
+    assert np.array_equal(np.concatenate([pieces.read(n) for n in sizes]), whole.read(sum(sizes)))
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 48000])
+def test_the_pitch_does_not_depend_on_the_rate(rate: int) -> None:
+    assert peaks(ToneGenerator(ToneKind.BUSY, Country.US, rate).read(rate // 2), rate, 2) == {480, 620}
+
+
+def test_a_tone_begins_and_ends_softly() -> None:
+    sound = ToneGenerator(ToneKind.BUSY, Country.EU).read(8000).astype(np.int32)
+    assert abs(sound[0]) < 100
+    assert np.abs(np.diff(sound)).max() < 2000
+
+
+@pytest.mark.parametrize(("digit", "pair"), [("1", (697, 1209)), ("5", (770, 1336)), ("#", (941, 1477)), ("d", (941, 1633))])
+def test_dtmf_pairs(digit: str, pair: tuple[int, int]) -> None:
+    """ITU-T Q.23."""
+    assert dtmf_frequencies(digit) == pair
+    found = peaks(dtmf_tone(digit, 400), 8000, 2)
+    assert all(any(abs(expected - frequency) <= 5 for frequency in found) for expected in pair)
+
+
+def test_digits_are_said_one_after_the_other() -> None:
+    sound = say_digits("12 x")
+    assert len(sound) == 8 * (90 + 4 * (160 + 90))
+    with pytest.raises(ValueError, match="substring"):
+        dtmf_tone("x")

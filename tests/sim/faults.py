@@ -1,0 +1,206 @@
+"""Faults drawn by a seed. Each happens at a time of its own, lasts, and is over before the run judges.
+
+A fault is a function that does its harm now and returns for how long; what it does must be undone by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.sim.pbx import SimPbx
+from tests.sim.phone import SimPhone
+from tests.sim.watch import Watcher
+from tests.sim.world import World
+
+
+class Plan:
+    """What happens to one phone in one run."""
+
+    def __init__(self, world: World, pbx: SimPbx, phone: SimPhone, watcher: Watcher) -> None:
+        self._world, self._pbx, self._phone, self._watcher = world, pbx, phone, watcher
+        self.over_at = world.now
+        """When the last fault has ended."""
+        self.forgets_calls = False
+        """The PBX lost its calls, so ours may end."""
+        self.kinds: list[str] = []
+
+    def draw(self) -> None:
+        """Choose one to five faults and put them on the agenda."""
+        random = self._world.random
+        for _ in range(random.randint(1, 5)):
+            name, fault = random.choice(FAULTS)
+            at = self._world.now + random.uniform(5.0, 150.0)
+            self.kinds.append(name)
+            self._world.at(at, lambda name=name, fault=fault: self._begin(name, fault))
+
+    def _begin(self, name: str, fault: Callable[[Plan], float]) -> None:
+        lasts_s = fault(self)
+        self._world.note(f"! {name} for {lasts_s:.1f} s")
+        self.over_at = max(self.over_at, self._world.now + lasts_s)
+
+    # --- the faults --------------------------------------------------------------------------------------------
+
+    def _lasting(self, low: float, high: float, undo: Callable[[], None]) -> float:
+        lasts_s = self._world.random.uniform(low, high)
+        self._world.after(lasts_s, undo)
+        return lasts_s
+
+    def reset(self) -> float:
+        """The connection is reset."""
+        for connection in self._phone.wire.connections:
+            connection.reset()
+        return 0.0
+
+    def half_open(self) -> float:
+        """The flow dies without a word; new ones work."""
+        for connection in self._phone.wire.connections:
+            connection.cut = True
+        return 0.0
+
+    def refuse(self) -> float:
+        """The process is gone for a while, and its registrations with it."""
+        if not self._pbx.up:
+            return 0.0
+        self._pbx.stop(silently=False)
+        self.forgets_calls = True
+        return self._lasting(0.5, 120.0, self._pbx.start)
+
+    def power_failure(self) -> float:
+        """The PBX is gone without a word."""
+        if not self._pbx.up:
+            return 0.0
+        self._pbx.stop(silently=True)
+        self.forgets_calls = True
+        return self._lasting(5.0, 90.0, self._pbx.start)
+
+    def hole(self) -> float:
+        """No packet gets through; TCP may survive it."""
+        lasts_s = self._world.random.choice((2.0, 5.0, 12.0, 30.0, 60.0)) * self._world.random.uniform(0.8, 1.2)
+        self._phone.wire.hole_until = max(self._phone.wire.hole_until, self._world.now + lasts_s)
+        return lasts_s
+
+    def mute(self) -> float:
+        """The PBX accepts connections and says nothing."""
+        lasts_s = self._world.random.uniform(2.0, 45.0)
+        self._pbx.mute_until = max(self._pbx.mute_until, self._world.now + lasts_s)
+        return lasts_s
+
+    def busy(self) -> float:
+        """The next REGISTERs get an error that says nothing about us; a fresh one is provoked."""
+        random = self._world.random
+        status = random.choice((500, 503, 504, 480, 403, 408))
+        headers = {"Retry-After": str(random.randint(1, 8))} if status in (500, 503, 480) and random.random() < 0.6 else {}
+        times = random.randint(1, 2 if status == 403 else 4)
+        self._pbx.script.answers = [(status, headers)] * times
+        self.reset()
+        return 0.0
+
+    def too_brief(self) -> float:
+        """The registrar wants longer registrations."""
+        self._pbx.script.answers = [(423, {"Min-Expires": "900"})]
+        self.reset()
+        return 0.0
+
+    def stale(self) -> float:
+        """Right answers are called stale twice."""
+        self._pbx.script.stale = 2
+        self.reset()
+        return 0.0
+
+    def lost_answer(self) -> float:
+        """The answer to a REGISTER never comes."""
+        self._pbx.script.lose = self._world.random.randint(1, 2)
+        self.reset()
+        return 0.0
+
+    def slow(self) -> float:
+        """REGISTER is answered late."""
+        self._pbx.script.delay_s = self._world.random.uniform(1.0, 15.0)
+        self.reset()
+        return self._lasting(20.0, 60.0, self._quick)
+
+    def _quick(self) -> None:
+        self._pbx.script.delay_s = 0.0
+
+    def password(self) -> float:
+        """The password is changed at the PBX; later the user types the new one."""
+        if self._pbx.passwords[self._phone.name] != "right":
+            return 0.0
+        self._pbx.passwords[self._phone.name] = "new"
+        self.reset()
+        return self._lasting(10.0, 100.0, self._type_password)
+
+    def _type_password(self) -> None:
+        from sipcore.auth.credentials import Credentials
+
+        self._watcher.excuse()
+        self._pbx.passwords[self._phone.name] = "right"
+        credentials = Credentials(self._phone.name, "right")
+        self._phone.run(lambda now: self._phone.stack.set_credentials(credentials, now))
+
+    def link_down(self) -> float:
+        """The local link goes, and comes back with the same address or another."""
+        if not self._phone.wire.online:
+            return 0.0
+        self._phone.network(False)
+        address = f"192.0.2.{self._world.random.randint(11, 14)}"
+
+        def up() -> None:
+            self._watcher.excuse()
+            self._phone.network(True, address)
+
+        return self._lasting(0.3, 60.0, up)
+
+    def new_address(self) -> float:
+        """Another network takes over without a gap."""
+        if self._phone.wire.online:
+            self._watcher.excuse()
+            self._phone.network(True, f"192.0.2.{self._world.random.randint(20, 90)}")
+        return 0.0
+
+    def suspend(self) -> float:
+        """The machine sleeps; everything else goes on."""
+        if self._phone.asleep_until > self._world.now:
+            return 0.0
+        self._watcher.excuse()
+        gap_s = self._world.random.choice((3.0, 20.0, 100.0, 700.0))
+        self._phone.sleep(gap_s)
+        if gap_s > 20.0:
+            self.half_open()
+        self._world.after(gap_s, self._watcher.excuse)
+        return gap_s
+
+    def nasty_nat(self) -> float:
+        """A NAT that forgets flows quickly, for the rest of the run."""
+        self._phone.wire.nat_idle_s = self._world.random.choice((12.0, 20.0, 30.0))
+        return 0.0
+
+    def user_retries(self) -> float:
+        """The user presses Retry now."""
+        self._watcher.excuse()
+        self._phone.run(self._phone.stack.retry_now)
+        return 0.0
+
+
+FAULTS: list[tuple[str, Callable[[Plan], float]]] = [
+    (fault.__name__, fault)
+    for fault in (
+        Plan.reset,
+        Plan.half_open,
+        Plan.refuse,
+        Plan.power_failure,
+        Plan.hole,
+        Plan.mute,
+        Plan.busy,
+        Plan.too_brief,
+        Plan.stale,
+        Plan.lost_answer,
+        Plan.slow,
+        Plan.password,
+        Plan.link_down,
+        Plan.new_address,
+        Plan.suspend,
+        Plan.nasty_nat,
+        Plan.user_retries,
+    )
+]
