@@ -3,7 +3,8 @@
     Connection        one request, one answer; or the stream of events
     EngineClient      attach ─▶ state, then slices as they change; a gap in ``seq`` attaches again
 
-Standard library only, and asyncio is loaded only by who follows: ``offhook ctl`` starts in a few milliseconds.
+Standard library only; asyncio and the dataclasses of the state are loaded by who follows, so that ``offhook ctl``
+starts in a few milliseconds.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from phone import paths
-from phone.protocol.codec import Json, ProtocolError, to_json
-from phone.protocol.commands import MAX_REPLY_BYTES, PROTOCOL, Attach, Command
-from phone.state import PhoneState, apply, state_from_json
+from phone.protocol.wire import MAX_REPLY_BYTES, PROTOCOL, Json
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from phone.protocol.commands import Command
+    from phone.state import PhoneState
 
 _CREDENTIALS = struct.Struct("3i")
 
@@ -64,8 +66,8 @@ def connect_socket(path: Path, timeout_s: float | None) -> socket.socket:
     return connection
 
 
-def _request(number: int, command: Command) -> bytes:
-    request = {"jsonrpc": "2.0", "id": number, "method": command.method, "params": to_json(command)}
+def _request(number: int, method: str, params: Json) -> bytes:
+    request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
     return json.dumps(request, separators=(",", ":")).encode() + b"\n"
 
 
@@ -97,11 +99,11 @@ class Connection:
         self._file.close()
         self._socket.close()
 
-    def call(self, command: Command) -> Any:
-        """The result of a command; raises Refused or EngineGone."""
+    def call(self, method: str, **params: Any) -> Any:
+        """The result of a command of :mod:`phone.protocol.commands`; raises Refused or EngineGone."""
         self._number += 1
         try:
-            self._socket.sendall(_request(self._number, command))
+            self._socket.sendall(_request(self._number, method, params))
             while True:
                 reply = self._read()
                 if reply.get("id") == self._number or (reply.get("id") is None and "error" in reply):
@@ -148,6 +150,8 @@ class EngineClient:
         on_event: Callable[[Json], None],
         on_lost: Callable[[], None],
     ) -> None:
+        from phone.state import PhoneState
+
         self.state = PhoneState()
         self.engine = ""
         self.version = ""
@@ -179,6 +183,11 @@ class EngineClient:
 
     async def call(self, command: Command) -> Any:
         """The result of a command; raises Refused, or EngineGone when the connection breaks first."""
+        from phone.protocol.codec import to_json
+
+        return await self._call(command.method, to_json(command))
+
+    async def _call(self, method: str, params: Json) -> Any:
         import asyncio
 
         if self._writer is None:
@@ -186,7 +195,7 @@ class EngineClient:
         self._number += 1
         waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[self._number] = waiting
-        self._writer.write(_request(self._number, command))
+        self._writer.write(_request(self._number, method, params))
         return await waiting
 
     async def close(self) -> None:
@@ -199,9 +208,11 @@ class EngineClient:
 
     async def _attach(self) -> None:
         self._seq = None
-        await self.call(Attach(protocol=PROTOCOL, pulse_server=os.environ.get("PULSE_SERVER")))
+        await self._call("attach", {"protocol": PROTOCOL, "pulse_server": os.environ.get("PULSE_SERVER")})
 
     def _attached(self, attached: Json) -> None:
+        from phone.state import state_from_json
+
         self.engine, self.version = attached["engine"], attached["version"]
         self._seq = attached["seq"]
         self.state = state_from_json(attached["state"])
@@ -245,9 +256,11 @@ class EngineClient:
         waiting.set_result(result)
 
     def _changed(self, params: Json) -> None:
+        from phone.state import apply
+
         try:
             self.state = apply(self.state, params["slices"])
-        except (ProtocolError, KeyError):
+        except (ValueError, KeyError):  # of another version than was said
             self._attach_again()
             return
         self._on_state(self.state)

@@ -74,6 +74,9 @@ class Configuration:
     settings: config_layers.Settings = field(default_factory=dict, repr=False)
     """The raw layers, for ``config show``."""
 
+    options: Options = field(default_factory=Options)
+    """What it was loaded with, to load it again after a change."""
+
     def require_account(self) -> Account:
         """The account; raises ConfigError that says how to get one."""
         if self.account is None:
@@ -109,6 +112,7 @@ def load(
         log_file=options.log or paths.log_file(environ, profile=profile),
         socket=config_layers.find_socket(options.socket, profile, settings, environ),
         settings=settings,
+        options=options,
     )
 
 

@@ -1,6 +1,7 @@
 """One engine: the phone with its control socket, locks, log and signals, from start to end.
 
     locks ─▶ log ─▶ store ─▶ Phone ─▶ ControlServer ─▶ ready ── SIGTERM, SIGINT, shutdown ──▶ BYE, un-REGISTER ─▶ end
+                               ▲ changed settings: ended and built again, once no call is up
 
 Temporary trouble (no connection, no device, a wrong password) is told and lived with; only what can never work ends
 the engine with an error.
@@ -9,21 +10,27 @@ the engine with an error.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import random
 import signal
 import uuid
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from phone import paths, secrets
-from phone.eventlog import EventLog
-from phone.locks import EngineLock, lock_account, lock_profile
+from phone.eventlog import log_event
+from phone.locks import AlreadyRunning, EngineLock, lock_account, lock_profile
 from phone.memory import Memory
 from phone.narration import Narrator
 from phone.phone import Phone
+from phone.protocol import events as ev
+from phone.protocol.commands import CommandRefused
 from phone.server import ControlServer
+from phone.settings import LiveSettings, Settings
+from phone.sound_test import SoundTest
+from phone.state import PhoneState
 from phone.store.database import Database
 from phone.verbs import Verbs
 from phone.version import version
@@ -37,7 +44,7 @@ if TYPE_CHECKING:
 
     from phone.config import Configuration
     from phone.logging import Log
-    from phone.protocol import events as ev
+    from phone.protocol.commands import Command
     from sipcore.config import Account
 
 _log = logging.getLogger(__name__)
@@ -82,9 +89,13 @@ class Engine:
         self._directory = directory
         self._ending = asyncio.Event()
         self._server: ControlServer | None = None
-        self._phone: Phone | None = None
         self._narrator = Narrator(self._account, configuration.resilience, listeners.say)
-        self._event_log = EventLog()
+        self._settings = LiveSettings(Settings(configuration.options, environ), self, configuration)
+        self._phone: Phone | None = None
+        self._verbs: Verbs | None = None
+        self._wanted: Configuration | None = None
+        self._renewing: asyncio.Task[None] | None = None
+        self._registering: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Run until told to end. Raises SocketInUse or PathError when the control socket cannot be made."""
@@ -93,7 +104,8 @@ class Engine:
             loop.add_signal_handler(number, self._on_signal)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may die, the call may not
         phone = self._phone = self._make_phone()
-        server = self._server = self._make_server(phone)
+        self._verbs = self._make_verbs(phone)
+        server = self._server = self._make_server()
         await server.start()
         try:
             await phone.start()
@@ -101,7 +113,70 @@ class Engine:
             _log.info("= engine %s of profile %s is ready, pid %d", self._id, self._configuration.profile, os.getpid())
             await self._ending.wait()
         finally:
-            await self._end(phone, server)
+            await self._end(server)
+
+    # --- changed settings ----------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is up, which an account must not be changed under."""
+        return self._phone is not None and bool(self._phone.state.calls)
+
+    async def use_devices(self, configuration: Configuration) -> None:
+        """Move the sound, in the midst of calls too."""
+        if self._phone is not None:
+            audio = configuration.audio
+            await self._phone.set_devices(microphone=audio.input, speaker=audio.output, ringer=audio.ring)
+
+    def use_verbose(self, on: bool) -> None:
+        """Switch the verbose log."""
+        self._log.set_verbose(on)
+
+    async def use_password(self, password: str) -> None:
+        """Register with another password; how that went is in the state."""
+        self._password = password
+        if self._phone is not None:
+            credentials = Credentials(self._account.auth_username, password)
+            self._registering = asyncio.create_task(_register(self._phone, credentials), name="new password")
+
+    async def use_configuration(self, configuration: Configuration) -> None:
+        """Take over account, resilience and the rest: at once, or as soon as no call is up.
+
+        Raises CommandRefused where another engine has the new account.
+        """
+        account = configuration.require_account()
+        if account.address_of_record != self._account.address_of_record:
+            profile, former = self._locks
+            try:
+                taken = lock_account(self._directory, account.address_of_record.removeprefix("sip:"))
+            except AlreadyRunning as error:
+                raise CommandRefused("already_running", str(error)) from None
+            self._locks = profile, taken
+            former.release()
+        self._account, self._wanted = account, configuration
+        self._renew_when_idle()
+
+    def _renew_when_idle(self) -> None:
+        if self._wanted is not None and not self.busy and self._renewing is None and not self._ending.is_set():
+            self._renewing = asyncio.create_task(self._renew(), name="new settings")
+
+    async def _renew(self) -> None:
+        """End the phone and build one from the new settings. Clients stay attached and see another state."""
+        former, wanted = self._phone, self._wanted
+        assert former is not None and wanted is not None  # noqa: S101, PT018 - see _renew_when_idle
+        try:
+            await asyncio.wait_for(former.close(), END_TIMEOUT_S)
+        except TimeoutError:
+            _log.warning("! the former account took longer than %g s to end", END_TIMEOUT_S)
+        self._configuration, self._wanted = wanted, None
+        self._narrator = Narrator(self._account, wanted.resilience, self._listeners.say)
+        phone = self._phone = self._make_phone()
+        self._verbs = self._make_verbs(phone)
+        self._renewing = None
+        await phone.start()
+        if self._server is not None:
+            self._server.state_changed()
+        self._renew_when_idle()
 
     def _make_phone(self) -> Phone:
         configuration = self._configuration
@@ -112,32 +187,47 @@ class Engine:
             Credentials(account.auth_username, self._password),
             audio=configuration.audio,
             ids=self._ids,
-            memory=Memory(database, account.address_of_record),
+            memory=Memory(database, account.address_of_record.removeprefix("sip:")),
             on_event=self._on_event,
             tls_ca=configuration.tls_ca,
         )
 
-    def _make_server(self, phone: Phone) -> ControlServer:
-        verbs = Verbs(
+    def _make_verbs(self, phone: Phone) -> Verbs:
+        return Verbs(
             phone,
             username=self._account.auth_username,
             stored_password=self._stored_password,
             remember_password=self._log.redaction.add,
             set_verbose=self._log.set_verbose,
+            settings=self._settings,
+            sound_test=SoundTest(phone.audio),
             shutdown=self._ending.set,
             about={"engine": self._id, "version": version(), "pid": os.getpid()},
         )
+
+    def _make_server(self) -> ControlServer:
         return ControlServer(
             self._configuration.socket,
             engine=self._id,
             version=version(),
-            state=lambda: phone.state,
-            execute=verbs.execute,
+            state=self._state,
+            execute=self._execute,
         )
 
+    def _state(self) -> PhoneState:
+        return PhoneState() if self._phone is None else self._phone.state
+
+    async def _execute(self, command: Command) -> Any:
+        if self._verbs is None:
+            raise CommandRefused("starting", "The engine is only starting; try again.")
+        return await self._verbs.execute(command)
+
     def _on_event(self, event: ev.Event) -> None:
-        assert self._phone is not None  # noqa: S101 - it is the one who calls
-        self._event_log.note(event, self._phone.state)
+        if isinstance(event, ev.EngineStopping) and not self._ending.is_set():
+            return  # only this phone ends, see _renew
+        if isinstance(event, ev.CallEnded):
+            asyncio.get_running_loop().call_soon(self._renew_when_idle)
+        log_event(event)
         self._narrator.note(event)
         self._listeners.on_event(event)
         if self._server is not None:
@@ -160,16 +250,25 @@ class Engine:
         self._listeners.say("Ending: calls are hung up and the registration is taken back.")
         self._ending.set()
 
-    async def _end(self, phone: Phone, server: ControlServer) -> None:
+    async def _end(self, server: ControlServer) -> None:
         self._ending.set()
+        for task in (self._renewing, self._registering):
+            if task is not None:
+                task.cancel()
         try:
-            await asyncio.wait_for(phone.close(), END_TIMEOUT_S)
+            if self._phone is not None:
+                await asyncio.wait_for(self._phone.close(), END_TIMEOUT_S)
         except TimeoutError:
             _log.warning("! the end took longer than %g s and was cut short", END_TIMEOUT_S)
         await server.close()
         for lock in self._locks:
             lock.release()
         _log.info("= engine %s ended", self._id)
+
+
+async def _register(phone: Phone, credentials: Credentials) -> None:
+    with contextlib.suppress(CommandRefused):
+        await phone.register(credentials)
 
 
 def _take_locks(directory: Path, profile: str, account: Account) -> tuple[EngineLock, EngineLock]:

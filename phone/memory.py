@@ -35,7 +35,7 @@ class Memory:
         self._history = History(database, account)
         self._health = Health(database, account)
         self._pending: set[asyncio.Future[Any]] = set()
-        self._connected = False
+        self._relied_on = False
 
     async def recent(self, limit: int = RECENT_CALLS) -> tuple[HistoryEntry, ...]:
         """The newest calls that are over, newest first."""
@@ -56,10 +56,12 @@ class Memory:
     def note(self, event: ev.Event) -> None:
         """Count an event where it says something about health."""
         match event:
-            case ev.TransportConnected():
-                self._connected = True
-            case ev.TransportDisconnected() if self._connected:
-                self._connected = False
+            case ev.Registered():
+                self._relied_on = True
+            case ev.RegistrationChanged(state="unregistered"):
+                self._relied_on = False  # what follows was asked for
+            case ev.TransportDisconnected() if self._relied_on:
+                self._relied_on = False
                 self._count(Figure.DISCONNECTED, event.at)
             case ev.ReconnectionSuccess():
                 self._count(Figure.RECONNECTED, event.at, event.elapsed_s)

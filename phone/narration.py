@@ -27,6 +27,8 @@ class Narrator:
         self._say = say
         self._trouble = ""
         self._registered = False
+        self._wanted = True
+        """Whether a lost connection is trouble, or was asked for."""
 
     def note(self, event: ev.Event) -> None:
         """Say what ``event`` means, if it means something new."""
@@ -34,7 +36,9 @@ class Narrator:
             case ev.Registered():
                 if not self._registered:
                     self._say(f"Registered as {event.account} for {event.expires_s} s.")
-                self._registered, self._trouble = True, ""
+                self._registered, self._wanted, self._trouble = True, True, ""
+            case ev.RegistrationChanged():
+                self._wanted = event.state != "unregistered"
             case ev.Unregistered():
                 if self._registered:
                     self._say(f"No longer registered as {self._account}.")
@@ -47,7 +51,7 @@ class Narrator:
         match event:
             case ev.RegistrationFailed():
                 return self._new(self._refused(event))
-            case ev.TransportDisconnected() if event.reason:
+            case ev.TransportDisconnected() if event.reason and self._wanted:
                 return self._new(_ended(event.reason))
             case ev.ReconnectionFailed():
                 return self._given_up(event)

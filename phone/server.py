@@ -21,18 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from phone import paths
 from phone.protocol.codec import Json, ProtocolError
-from phone.protocol.commands import (
-    FROZEN_METHODS,
-    MAX_LINE_BYTES,
-    PROTOCOL,
-    Attach,
-    Command,
-    CommandRefused,
-    ErrorCode,
-    Events,
-    command_from_json,
-)
+from phone.protocol.commands import Attach, Command, CommandRefused, Events, command_from_json
 from phone.protocol.events import UNPUBLISHED, Event, event_to_json
+from phone.protocol.wire import FROZEN_METHODS, MAX_LINE_BYTES, PROTOCOL, ErrorCode
 from phone.state import PhoneState, changes, state_to_json
 
 if TYPE_CHECKING:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from phone.phone import Phone
     from phone.protocol.codec import Json
+    from phone.settings import LiveSettings
+    from phone.sound_test import SoundTest
 
 MAX_HISTORY = 500
 
@@ -35,6 +37,8 @@ class Verbs:
         stored_password: Callable[[], Awaitable[str | None]],
         remember_password: Callable[[str], None],
         set_verbose: Callable[[bool], None],
+        settings: LiveSettings,
+        sound_test: SoundTest,
         shutdown: Callable[[], None],
         about: Json,
     ) -> None:
@@ -44,6 +48,8 @@ class Verbs:
         self._stored_password = stored_password
         self._remember_password = remember_password
         self._set_verbose = set_verbose
+        self._settings = settings
+        self._sound_test = sound_test
         self._shutdown = shutdown
         self._about = about
 
@@ -77,6 +83,15 @@ class Verbs:
                 await phone.set_devices(microphone=microphone, speaker=speaker, ringer=ringer)
             case cmd.SetVerbose(on):
                 self._set_verbose(on)
+            case cmd.Settings():
+                return to_json(await self._settings.describe())
+            case cmd.ChangeSettings(values, password, keep_password):
+                if password:
+                    self._remember_password(password)
+                changed = await self._settings.change(values, password=password, keep_password=keep_password)
+                return to_json(changed)
+            case cmd.TestSound(action):
+                return await self._test_sound(action)
             case cmd.Shutdown():
                 self._shutdown()
             case cmd.Attach() | cmd.Events():
@@ -92,6 +107,18 @@ class Verbs:
             self._remember_password(password)
             credentials = Credentials(self._username, password)
         await self._phone.register(credentials)
+
+    async def _test_sound(self, action: str) -> Json:
+        match action:
+            case "start":
+                if self._phone.state.calls:
+                    raise CommandRefused("busy", "A call is up; test the sound after it.")
+                await self._sound_test.start()
+            case "stop":
+                await self._sound_test.stop()
+            case _:
+                pass
+        return self._sound_test.report()
 
     async def _call(self, command: _CallVerb) -> None:
         calls = self._phone.calls

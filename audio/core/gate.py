@@ -105,7 +105,9 @@ class SourceGate:
             # The same stream from elsewhere (a NAT forgot its binding): a stranger would have to guess both numbers.
             advance = (packet.sequence - self._last_sequence) & 0xFFFF
             follows = advance < MAX_DROPOUT or advance > 0x10000 - MAX_MISORDER
-            return MIN_SEQUENTIAL if follows or authentic or source == self._expected else None
+            if authentic:
+                return 1
+            return MIN_SEQUENTIAL if follows or source == self._expected else None
         if authentic or source in (self._expected, self._source):
             return MIN_SEQUENTIAL
         if self._source is None:

@@ -291,8 +291,8 @@ class MediaCore:
     def _heard(self, now: float) -> None:
         if self._silent:
             self._silent = False
-            before = max(self._listening_since or now, self._last_received or 0.0)
-            self._events.append(MediaResumed(now - before))
+            since = now if self._listening_since is None else self._listening_since
+            self._events.append(MediaResumed(now - max(since, self._last_received or since)))
         self._last_received = now
 
     def _report_digits(self, digits: list[ReceivedDigit]) -> None:

@@ -60,8 +60,13 @@ class OpenStream(Protocol):
         """Whether the stream ended by itself: unplugged, or its server gone."""
         ...
 
+    @property
+    def last_callback(self) -> float:
+        """When the callback last ran, on the monotonic clock; 0 before the first time."""
+        ...
+
     def age(self, now: float) -> float:
-        """Seconds since the callback last ran (monotonic ``now``), less whatever the device may take to start."""
+        """Seconds without a callback at monotonic ``now``, not counting what the device may take to start."""
         ...
 
     def close(self) -> None:

@@ -74,7 +74,10 @@ class DeviceStream:
 
         self._channels = channels
         self._finished = False
-        self._last_callback = time.monotonic() + _START_GRACE_S
+        self._started_by = time.monotonic() + _START_GRACE_S
+        self.last_callback = 0.0
+        """When the callback last ran, on the monotonic clock."""
+
         options = {
             "device": target.index,
             "samplerate": rate,
@@ -101,8 +104,11 @@ class DeviceStream:
         return self._finished
 
     def age(self, now: float) -> float:
-        """Seconds since the last callback; negative while the device may still be starting."""
-        return now - self._last_callback
+        """Seconds without a callback; negative while the device may still be starting.
+
+        The grace of the start ends only with time: a sink found idle asks for its first blocks and then pauses.
+        """
+        return now - max(self.last_callback, self._started_by)
 
     def close(self) -> None:
         """Drop what is still to be played and give the device back."""
@@ -127,8 +133,7 @@ class DeviceStream:
             np.frombuffer(data, dtype=np.int16)[:] = np.repeat(np.frombuffer(mono, dtype=np.int16), self._channels)
 
     def _seen(self, status: object) -> None:
-        # The grace of the start ends only with time: a sink found idle asks for its first blocks and then pauses.
-        self._last_callback = max(self._last_callback, time.monotonic())
+        self.last_callback = time.monotonic()
         if status:
             self.flagged += 1
 

@@ -8,6 +8,7 @@ settings ─▶ DeviceSet ─┬─ DeviceSupervisor (microphone) ─ rings ─�
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from audio.io.commands import AttachMicrophone, AttachSpeaker
@@ -111,10 +112,15 @@ class DeviceSet:
 
     def _attacher(self, role: Role) -> Callable[[OpenStream | None], None]:
         def attach(stream: OpenStream | None) -> None:
+            def since_callback() -> float:
+                return time.monotonic() - (stream.last_callback if stream is not None else 0.0)
+
             if role.captures:
-                self._thread.send(AttachMicrophone(CaptureEnd(stream.ring, stream.rate) if stream else None))
+                microphone = CaptureEnd(stream.ring, stream.rate, since_callback) if stream is not None else None
+                self._thread.send(AttachMicrophone(microphone))
             else:
-                self._attach_speaker(role, PlayoutEnd(stream.ring, stream.rate) if stream else None)
+                speaker = PlayoutEnd(stream.ring, stream.rate, since_callback) if stream is not None else None
+                self._attach_speaker(role, speaker)
 
         return attach
 

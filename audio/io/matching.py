@@ -3,12 +3,12 @@
     capture   ring ─▶ resample (+ correction) ─▶ 160 samples a tick
     playout   160 samples a tick ─▶ resample (+ correction) ─▶ ring
                         ▲
-              ReserveControl: how much lies in the ring at each tick
+              ReserveControl: how much lies between thread and device at each tick
 
-The thread never waits for the device. What lies in the ring at the tick is the reserve: too little and sound breaks
-up, too much and it comes late. A drift of clocks is met by resampling a little faster or slower, but only outside a
-dead zone, so that without drift nothing is bent; a pile (a source that was idle hands over all it had stored) is thrown
-away; and each break-up asks for a little more reserve.
+The thread never waits for the device. What lies ready at the tick is the reserve: too little and sound breaks up, too much
+and it comes late. A ring only tells whole blocks; with the time since the last callback the reserve becomes a smooth
+figure, whose drift is met by resampling a few ppm faster or slower. A pile (a source that was idle hands over all it had
+stored) is thrown away, and each break-up asks for a little more reserve.
 """
 
 from __future__ import annotations
@@ -22,32 +22,38 @@ from audio.core import FRAME_SAMPLES, SAMPLE_RATE, Samples
 from audio.stream.resample import Resampler
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from audio.io.ring import FrameRing
 
 _WINDOW_TICKS = 50
 _FIRST_WINDOW_TICKS = 15
-_FIRST_MARGIN_MS = 8.0
-_MARGIN_MIN_MS = 5.0
+_FIRST_MARGIN_MS = 6.0
+_MARGIN_MIN_MS = 4.0
 _MARGIN_STEP_MIN_MS = 1.0
 _MARGIN_STEP_MAX_MS = 10.0
 _MARGIN_MAX_MS = 120.0
-_MARGIN_DECAY_MS = 0.1  # per window without a break-up
+_MARGIN_DECAY_MS = 0.05  # per window without a break-up
 _PILE_MS = 60.0
-_SURPLUS_MS = 12.0
+_SURPLUS_MS = 15.0
 _FIRST_SURPLUS_MS = 2.0
-_DEAD_ZONE_MS = (-1.0, 5.0)
-_PPM_PER_MS = 100.0
+_DEAD_ZONE_MS = 1.5
+_PPM_PER_MS = 80.0
 _PPM_PER_MS_WINDOW = 2.0
 _CORRECTION_MAX_PPM = 500.0
+_STALLED_S = 0.050
+_BLOCK_MS = 10.0
 
 
 class ReserveControl:
-    """Decides how to steer from the reserve (device samples) seen at every tick."""
+    """Decides how to steer from the reserve (device samples) seen at every tick; ``base_ms`` of it is never to be used."""
 
-    def __init__(self, rate: int) -> None:
+    def __init__(self, rate: int, *, base_ms: float = 0.0) -> None:
         self._rate = rate
+        self._base_ms = base_ms
         self._margin_ms = _FIRST_MARGIN_MS
-        self._lowest: int | None = None
+        self._sum = 0.0
+        self._count = 0
         self._ticks_left = _FIRST_WINDOW_TICKS
         self._broke = False
         self._settling = True
@@ -56,49 +62,58 @@ class ReserveControl:
         """How much faster than nominal the reserve has to shrink; negative: grow."""
 
     @property
-    def margin(self) -> int:
-        """The reserve steered to, in samples: what the lowest point of a second should be."""
-        return self._samples(self._margin_ms)
+    def wanted(self) -> int:
+        """The reserve steered to, in samples."""
+        return self._samples(self._base_ms + self._margin_ms)
 
     @property
     def ceiling(self) -> int:
-        """A reserve above this is a pile and not jitter."""
-        return self._samples(self._margin_ms + _PILE_MS)
+        """More than this in the ring is a pile and not jitter."""
+        return self._samples(self._base_ms + self._margin_ms + _PILE_MS)
 
     def broke_up(self, missing: int) -> None:
-        """So many samples were wanted and not there: from now on keep half as many more."""
+        """So many samples were needed and not there: from now on keep half as many more."""
         self._broke = True
         step_ms = min(max(missing * 500 / self._rate, _MARGIN_STEP_MIN_MS), _MARGIN_STEP_MAX_MS)
         self._margin_ms = min(self._margin_ms + step_ms, _MARGIN_MAX_MS)
 
-    def observe(self, reserve: int) -> int:
-        """Take the reserve of one tick; says how many samples to throw away now, mostly 0."""
-        if reserve > self.ceiling:
+    def observe(self, fill: int, on_the_way_s: float) -> int:
+        """Take one tick's ring ``fill`` and the sound that has left (negative: entered) the device since its last callback.
+
+        Says how many samples to throw away now, mostly 0.
+        """
+        if fill > self.ceiling:
             self._settling = True
             self._start_window(_FIRST_WINDOW_TICKS)
-            return reserve - self.margin
-        self._lowest = reserve if self._lowest is None else min(self._lowest, reserve)
+            return fill - self.wanted
+        if abs(on_the_way_s) < _STALLED_S:
+            self._sum += fill + on_the_way_s * self._rate
+            self._count += 1
         self._ticks_left -= 1
-        return self._steer(self._lowest) if self._ticks_left <= 0 else 0
+        return self._steer() if self._ticks_left <= 0 else 0
 
-    def _steer(self, lowest: int) -> int:
-        """At the end of a window whose lowest reserve was ``lowest``."""
+    def _steer(self) -> int:
+        """At the end of a window."""
         if not self._broke:
             self._margin_ms = max(self._margin_ms - _MARGIN_DECAY_MS, _MARGIN_MIN_MS)
+        reserve = self._sum / self._count if self._count else None
         self._start_window(_WINDOW_TICKS)
-        excess_ms = (lowest - self.margin) * 1000 / self._rate
+        if reserve is None:
+            return 0
+        excess_ms = (reserve - self.wanted) * 1000 / self._rate
         # Where sound has only just begun nobody hears a cut; later one has to be worth it.
         surplus_ms = _FIRST_SURPLUS_MS if self._settling else _SURPLUS_MS
         self._settling = False
         if excess_ms > surplus_ms:
-            return lowest - self.margin
-        outside_ms = excess_ms - min(max(excess_ms, _DEAD_ZONE_MS[0]), _DEAD_ZONE_MS[1])
+            return self._samples(excess_ms)
+        outside_ms = excess_ms - min(max(excess_ms, -_DEAD_ZONE_MS), _DEAD_ZONE_MS)
         self._drift_ppm = _limited(self._drift_ppm + outside_ms * _PPM_PER_MS_WINDOW)
         self.correction_ppm = _limited(self._drift_ppm + outside_ms * _PPM_PER_MS)
         return 0
 
     def _start_window(self, ticks: int) -> None:
-        self._lowest = None
+        self._sum = 0.0
+        self._count = 0
         self._ticks_left = ticks
         self._broke = False
 
@@ -113,11 +128,13 @@ def _limited(ppm: float) -> float:
 class CaptureEnd:
     """The media thread's end of a capture ring: a :class:`~audio.session.Microphone`."""
 
-    def __init__(self, ring: FrameRing, rate: int) -> None:
+    def __init__(self, ring: FrameRing, rate: int, since_callback: Callable[[], float]) -> None:
         self._ring = ring
+        self._since_callback = since_callback
         self._resampler = Resampler(rate, SAMPLE_RATE)
         self._ratio = rate / SAMPLE_RATE
-        self._control = ReserveControl(rate)
+        # A block arrives when its last sample was spoken: until then its first ones are missing from the ring.
+        self._control = ReserveControl(rate, base_ms=_BLOCK_MS)
         self._pending = np.zeros(0, dtype=np.int16)
         self._primed = False
         self._starved = False
@@ -140,7 +157,7 @@ class CaptureEnd:
             self._pending = np.concatenate([self._pending, block])
         self._starved = False
         frame, self._pending = self._pending[:FRAME_SAMPLES].copy(), self._pending[FRAME_SAMPLES:]
-        self.drained += self._ring.skip(self._control.observe(self._ring.fill))
+        self.drained += self._ring.skip(self._control.observe(self._ring.fill, self._since_callback()))
         self._resampler.correction_ppm = self._control.correction_ppm
         return frame
 
@@ -151,7 +168,6 @@ class CaptureEnd:
             self._starved = True
             self.breaks += 1
             self._control.broke_up(round(short * self._ratio))
-            self._control.observe(0)
         rest, self._pending = self._pending, self._pending[:0]
         return np.pad(rest, (0, short)) if len(rest) else None
 
@@ -162,7 +178,7 @@ class CaptureEnd:
 
     def _prime(self) -> bool:
         """What was stored before the call is nobody's to hear: start with one frame and the margin."""
-        wanted = round(FRAME_SAMPLES * self._ratio) + self._control.margin
+        wanted = round(FRAME_SAMPLES * self._ratio) + self._control.wanted
         surplus = self._ring.fill - wanted
         if surplus < 0:
             return False
@@ -174,8 +190,9 @@ class CaptureEnd:
 class PlayoutEnd:
     """The media thread's end of a playout ring: a :class:`~audio.session.Speaker`."""
 
-    def __init__(self, ring: FrameRing, rate: int) -> None:
+    def __init__(self, ring: FrameRing, rate: int, since_callback: Callable[[], float]) -> None:
         self._ring = ring
+        self._since_callback = since_callback
         self._resampler = Resampler(SAMPLE_RATE, rate)
         self._control = ReserveControl(rate)
         self._underruns: int | None = None
@@ -188,25 +205,28 @@ class PlayoutEnd:
 
     def write(self, frame: Samples) -> None:
         """Queue 20 ms for the device."""
-        reserve = self._ring.fill
         if self._underruns is None:
             # Until now the device was fed silence by its own callback; sound starts with the margin in front of it.
             self._underruns = self._ring.underruns
-            self._ring.write(bytes(2 * max(0, self._control.margin - reserve)))
-            reserve = self._control.margin
-        elif self._ring.underruns != self._underruns:
-            missing, self._underruns = self._ring.underruns - self._underruns, self._ring.underruns
-            self.breaks += 1
-            self._control.broke_up(missing)
-        # The reader's end of the ring is not ours to move: a pile shrinks by what is not added to it.
-        if not self._too_many:
-            self._too_many = self._control.observe(reserve)
+            self._ring.write(bytes(2 * max(0, self._control.wanted - self._ring.fill)))
+        else:
+            self._observe()
         self._resampler.correction_ppm = self._control.correction_ppm
         block = self._resampler.process(frame)
         dropped = min(self._too_many, len(block))
         self._too_many -= dropped
         self.drained += dropped
         self._ring.write(block[dropped:].tobytes())
+
+    def _observe(self) -> None:
+        missing = self._ring.underruns - (self._underruns or 0)
+        if missing:
+            self._underruns = self._ring.underruns
+            self.breaks += 1
+            self._control.broke_up(missing)
+        # The reader's end of the ring is not ours to move: a pile shrinks by what is not added to it.
+        if not self._too_many:
+            self._too_many = self._control.observe(self._ring.fill, -self._since_callback())
 
     def pause(self) -> None:
         """Nothing will be written for a while: silence until then is no break-up."""

@@ -8,6 +8,7 @@ JitterBuffer ─ Frame ──▶ decode ─▶ blend in ─┐
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections import deque
 from typing import assert_never
 
 import numpy as np
@@ -25,8 +26,8 @@ Decoder = Callable[[int, bytes], Samples]
 _SLACK = 40
 """Samples a packet stays in hand when a block is saved, so that the delay does not swing to and fro."""
 
-_REST_TICKS = 5
-"""Ticks between two changes of length."""
+_OBSERVED_TICKS = 6
+"""Ticks looked at before, and so at least between, two changes of length."""
 
 
 class Playout:
@@ -39,7 +40,7 @@ class Playout:
         self._noise = ComfortNoise()
         self._queue: Samples = np.zeros(0, dtype=np.int16)
         self._past: Samples = np.zeros(0, dtype=np.int16)
-        self._rest = 0
+        self._recent: deque[tuple[int, int]] = deque(maxlen=_OBSERVED_TICKS)
         self.played = 0
         """Samples handed out while a stream was running."""
 
@@ -56,8 +57,9 @@ class Playout:
 
     def read(self, now: float, count: int) -> Samples:
         """The next ``count`` samples, due at ``now``. The array is the caller's."""
+        left_over = len(self._queue)
         self._fill(now, count)
-        self._steer(now, count)
+        self._steer(now, count, left_over)
         block, self._queue = self._queue[:count], self._queue[count:]
         self._past = block
         return block.copy()
@@ -85,18 +87,20 @@ class Playout:
         self.played += len(sound)
         self._queue = sound if len(self._queue) == 0 else np.concatenate([self._queue, sound])
 
-    def _steer(self, now: float, count: int) -> None:
+    def _steer(self, now: float, count: int, left_over: int) -> None:
         """Work off a delay that is too long or too short, where sound is there to be worked on.
 
-        What is left over in the queue is delay without use; beyond it whole blocks can be saved.
+        What is always left over in the queue is delay without use; beyond it whole blocks can be saved. Packets that are
+        no block long make both swing, so the least of some ticks counts.
         """
-        if self._rest:
-            self._rest -= 1
-            return
         if self.jitter.quiet or self._plc.active:
+            self._recent.clear()
             return
-        excess = self.jitter.excess
-        left_over = len(self._queue) - count
+        self._recent.append((left_over, self.jitter.excess))
+        if len(self._recent) < _OBSERVED_TICKS:
+            return
+        left_over = min(item[0] for item in self._recent)
+        excess = min(item[1] for item in self._recent)
         if excess < 0:
             changed = self._lengthen()
         elif excess >= count + _SLACK:
@@ -107,7 +111,7 @@ class Playout:
             return
         if changed is not None:
             self._queue = changed
-            self._rest = _REST_TICKS
+            self._recent.clear()
 
     def _shorten(self, now: float, count: int, surplus: int) -> Samples | None:
         if surplus < timescale.SHORTEST:

@@ -74,11 +74,10 @@ def _run(arguments: argparse.Namespace, configuration: Configuration) -> int:
 def _shut_down(configuration: Configuration) -> None:
     """The person left and wanted nothing to go on."""
     from phone.client import Connection, EngineGone, Refused
-    from phone.protocol.commands import Shutdown
 
     try:
         with Connection(configuration.socket) as connection:
-            connection.call(Shutdown())
+            connection.call("shutdown")
     except (NoEngine, EngineGone, Refused):
         pass  # it has ended by itself
 

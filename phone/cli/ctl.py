@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 from phone import paths
 from phone.cli import say
 from phone.client import Connection, EngineGone, NoEngine, Refused
-from phone.protocol import commands as cmd
 
 if TYPE_CHECKING:
     import argparse
 
-    from phone.protocol.codec import Json
+    from phone.protocol.wire import Json
 
 
 def ctl(options: argparse.Namespace) -> int:
@@ -64,53 +63,32 @@ def _socket(options: argparse.Namespace) -> tuple[Path, str]:
 def _run(connection: Connection, options: argparse.Namespace) -> int:
     match options.verb:
         case "dial":
-            say.data(str(connection.call(cmd.Dial(options.target))["call"]))
+            say.data(str(connection.call("dial", target=options.target)["call"]))
         case "status":
-            _print(connection.call(cmd.Status()), options.json, _status)
+            _print(connection.call("status"), options.json, _status)
         case "calls":
-            _print(connection.call(cmd.Calls()), options.json, _calls)
+            _print(connection.call("calls"), options.json, _calls)
         case "stats":
-            _print(connection.call(cmd.Stats()), options.json, _stats)
+            _print(connection.call("stats"), options.json, _stats)
         case "history":
-            _print(connection.call(cmd.History(options.limit)), options.json, _history)
+            _print(connection.call("history", limit=options.limit), options.json, _history)
         case "events":
             return _events(connection)
-        case _:
-            connection.call(_command(options))
-    return 0
-
-
-def _command(options: argparse.Namespace) -> cmd.Command:
-    call = getattr(options, "call", None)
-    match options.verb:
         case "dtmf":
-            return cmd.Dtmf(options.digits, call)
+            connection.call("dtmf", digits=options.digits, call=options.call)
         case "transfer":
-            return cmd.Transfer(options.target, call)
-        case "register":
-            return cmd.Register()
-        case "unregister":
-            return cmd.Unregister()
-        case "shutdown":
-            return cmd.Shutdown()
-        case _:
-            return _CALL_VERBS[options.verb](call)
-
-
-_CALL_VERBS: dict[str, type[cmd.Answer | cmd.Hangup | cmd.Hold | cmd.Resume | cmd.Mute | cmd.Unmute]] = {
-    "answer": cmd.Answer,
-    "hangup": cmd.Hangup,
-    "hold": cmd.Hold,
-    "resume": cmd.Resume,
-    "mute": cmd.Mute,
-    "unmute": cmd.Unmute,
-}
+            connection.call("transfer", target=options.target, call=options.call)
+        case "register" | "unregister" | "shutdown" as verb:
+            connection.call(verb)
+        case verb:  # answer, hangup, hold, resume, mute, unmute
+            connection.call(verb, call=options.call)
+    return 0
 
 
 def _events(connection: Connection) -> int:
     import json
 
-    connection.call(cmd.Events())
+    connection.call("events")
     try:
         for event in connection.events():
             sys.stdout.write(json.dumps(event) + "\n")

@@ -105,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     devices.add_argument("--json", action="store_true", help="as JSON")
     doctor = commands.add_parser("doctor", parents=[common], help="check what a call needs, and say what to do")
     doctor.add_argument("--json", action="store_true", help="as JSON")
+    doctor.add_argument("--echo", metavar="NUMBER", help="also call a number that echoes, by the running engine")
     _add_config(commands.add_parser("config", parents=[common], help="show and check the settings"), common)
     return parser
 

@@ -10,7 +10,8 @@ import types
 import typing
 from typing import Any, Literal, TypeVar, Union
 
-Json = dict[str, Any]
+from phone.protocol.wire import Json as Json
+
 T = TypeVar("T")
 
 

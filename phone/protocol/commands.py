@@ -3,8 +3,8 @@
     client ── {"id", "method", "params"} ──▶ engine
     client ◀── {"id", "result" | "error"} ── engine
 
-A change here that an older client would misread raises :data:`PROTOCOL`; the methods of :data:`FROZEN_METHODS` stay as
-they are for ever.
+A change here that an older client would misread raises :data:`phone.protocol.wire.PROTOCOL`; the methods of
+:data:`phone.protocol.wire.FROZEN_METHODS` stay as they are for ever.
 """
 
 from __future__ import annotations
@@ -15,18 +15,7 @@ from typing import Any, ClassVar, Literal
 
 from phone.protocol.codec import ProtocolError, field_types, from_json
 from phone.protocol.settings import SettingValue  # noqa: TC001 - the codec resolves annotations at run time
-
-PROTOCOL = 1
-"""Raised when an older client would misread what the engine says."""
-
-FROZEN_METHODS = frozenset({"status", "answer", "hangup", "shutdown"})
-"""Answered for clients of every protocol version, for ever."""
-
-MAX_LINE_BYTES = 64 * 1024
-"""Longest line the engine reads."""
-
-MAX_REPLY_BYTES = 4 * 1024 * 1024
-"""Longest line a client reads: a full state, a long history."""
+from phone.protocol.wire import PROTOCOL
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,15 +280,3 @@ class CommandRefused(Exception):
         super().__init__(sentence)
         self.reason = reason
         self.sentence = sentence
-
-
-class ErrorCode:
-    """JSON-RPC error codes in use; the positive one is ours."""
-
-    PARSE = -32700
-    INVALID_REQUEST = -32600
-    UNKNOWN_METHOD = -32601
-    INVALID_PARAMS = -32602
-    INTERNAL = -32603
-    REFUSED = 1
-    """``error.data.reason`` says why, ``error.message`` is a sentence."""

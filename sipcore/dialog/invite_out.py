@@ -41,6 +41,14 @@ class _Early:
     """Whether our offer has an answer already, so that there is early media."""
 
 
+@dataclass(slots=True)
+class _Answered:
+    """One 2xx: its dialog, and its ACK once that was sent."""
+
+    dialog: Dialog
+    ack: bytes = b""
+
+
 class OutgoingInvite:
     """The attempt to reach ``target``. ``unwanted`` gets the dialogs of 2xx that came too many."""
 
@@ -64,8 +72,8 @@ class OutgoingInvite:
         self._call_id = call.core.ids.call_id()
         self._cseq = 0
         self._early: dict[str, _Early] = {}
-        self._acks: dict[str, bytes] = {}
-        """The ACK of each 2xx, by To tag."""
+        self._answered: dict[str, _Answered] = {}
+        """The dialog of each 2xx, by To tag."""
 
         self._attempt: AuthenticatedRequest | None = None
         self._redirected = False
@@ -130,7 +138,7 @@ class OutgoingInvite:
     # --- provisional ---------------------------------------------------------------------------------------
 
     def _on_provisional(self, response: Response, now: float) -> None:
-        if response.status == 100 or self._acks:
+        if response.status == 100 or self._answered:
             return
         call = self._call
         try:
@@ -195,16 +203,17 @@ class OutgoingInvite:
     def _on_success(self, response: Response, now: float) -> None:
         try:
             tag = response.to.tag or ""
-            if tag in self._acks:
-                self._send_again(self._acks[tag])
+            if answered := self._answered.get(tag):
+                self._acknowledge(answered)
                 return
             early = self._early.get(tag)
             dialog = self._confirmed_dialog(early, response)
         except ParseError:
             # Without a dialog there is nothing to acknowledge in; the peer gives up after 64*T1.
             return
-        first = not self._acks
-        self._acks[tag] = self._send_ack(dialog)
+        first = not self._answered
+        answered = self._answered[tag] = _Answered(dialog)
+        self._acknowledge(answered)
         if not first or self._call.state not in (State.CALLING, State.PROCEEDING, State.CANCELLING):
             # §13.2.2.4: another fork answered as well, or we had given up: it "MUST" be ended by a BYE.
             self._unwanted(dialog, now)
@@ -220,20 +229,21 @@ class OutgoingInvite:
         early.dialog.confirmed = True
         return early.dialog
 
-    def _send_ack(self, dialog: Dialog) -> bytes:
-        if self._attempt is None or self._call.core.flow is None:
-            return b""
+    def _acknowledge(self, answered: _Answered) -> None:
+        """Send the ACK of a 2xx, or its copy; without a flow the peer's next copy of the 2xx will ask again."""
+        core = self._call.core
+        if self._attempt is None or core.flow is None:
+            return
+        if answered.ack:
+            core.layer.send_again(answered.ack, core.flow)
+            return
         invite = self._attempt.request
-        ack = dialog.request("ACK", cseq=invite.cseq.number)
+        ack = answered.dialog.request("ACK", cseq=invite.cseq.number)
         # §22.1: the ACK of a 2xx carries the credentials of its INVITE.
         for name in ("Authorization", "Proxy-Authorization"):
             for value in invite.headers.get_all(name):
                 ack.headers.add(name, value)
-        return self._call.core.layer.send_ack(ack, self._call.core.flow)
-
-    def _send_again(self, ack: bytes) -> None:
-        if ack and self._call.core.flow is not None:
-            self._call.core.layer.send_again(ack, self._call.core.flow)
+        answered.ack = core.layer.send_ack(ack, core.flow)
 
     def _win(self, dialog: Dialog, negotiation: OfferAnswer, response: Response, now: float) -> None:
         """This 2xx is the call."""

@@ -62,10 +62,12 @@ class SessionTimer:
             self._start(agreed.seconds, we_refresh=agreed.refresher != "uas", now=now)
 
     def too_small(self, request: Request) -> bool:
-        """Whether ``request`` wants a 422 with :attr:`least` (§9)."""
+        """Whether ``request`` wants a 422 with :attr:`least` (§9); raises ParseError where :meth:`agree` would."""
         wanted = _session_expires(request)
+        if wanted is None:
+            return False
         # "A 422 response MUST NOT be sent to a client that does not support the timer extension".
-        return wanted is not None and wanted.seconds < self.least and "timer" in request.supported
+        return "timer" in request.supported and wanted.seconds < self.least
 
     @property
     def least(self) -> int:
@@ -73,7 +75,7 @@ class SessionTimer:
         return self._settings.min_session_expires
 
     def agree(self, request: Request, response: Response, now: float) -> None:
-        """Put our answer into the 2xx to an INVITE or UPDATE of theirs (§9); raises ParseError."""
+        """Put our answer into the 2xx to an INVITE or UPDATE of theirs that :meth:`too_small` let pass (§9)."""
         wanted = _session_expires(request)
         if wanted is None:
             self._stop()

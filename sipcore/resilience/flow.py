@@ -25,6 +25,7 @@ from sipcore.events import (
     TransportState,
 )
 from sipcore.resilience import policy
+from sipcore.resilience.episode import Episode
 from sipcore.resilience.flow_table import TRANSITIONS, Effect, Input, State
 from sipcore.resilience.servers import ServerList
 
@@ -59,7 +60,7 @@ class FlowDown:
 
 @dataclass(frozen=True, slots=True)
 class GaveUp:
-    """R2's attempts are used up; said once until a registration succeeds or a new series starts."""
+    """R2's attempts are used up. Not said where failure has been announced already."""
 
     attempts: int
     reason: str
@@ -90,8 +91,11 @@ _SHOWN = {
 class FlowSupervisor:
     """One per account. ``urgent`` is set by the owner while a call is up; it shortens every wait."""
 
-    def __init__(self, servers: tuple[ServerAddress, ...], settings: Resilience, ids: IdSource) -> None:
+    def __init__(
+        self, servers: tuple[ServerAddress, ...], settings: Resilience, ids: IdSource, episode: Episode
+    ) -> None:
         self._settings = settings
+        self._episode = episode
         self._ids = ids
         self._servers = ServerList(servers)
         self._state = State.IDLE
@@ -109,8 +113,6 @@ class FlowSupervisor:
         self._reason = ""
         self._proven = False
         self._ever_open = False
-        self._announced = False
-        self._start_quietly = False
         self._told_reason = ""
         self._shown = TransportState.DISCONNECTED
         self._guard_at: float | None = None
@@ -136,7 +138,7 @@ class FlowSupervisor:
     @property
     def quiet(self) -> bool:
         """Whether failure has been announced, so that attempts go on without a word."""
-        return self._announced
+        return self._episode.failed
 
     @property
     def maximum(self) -> int:
@@ -150,14 +152,10 @@ class FlowSupervisor:
 
     # --- verbs -------------------------------------------------------------------------------------------------
 
-    def start(self, now: float, *, quiet: bool = False) -> None:
-        """Want a flow, and now: collapses every wait, forgets every grudge. No-op while one is open.
-
-        ``quiet``: failure has been announced already, so that this attempt is a background one.
-        """
+    def start(self, now: float) -> None:
+        """Want a flow, and now: collapses every wait, forgets every grudge. No-op while one is open."""
         if self._state is State.CONNECTING and now - self._opened_at < _RESTART_AFTER_S:
             return  # it has only just begun
-        self._start_quietly = quiet
         self._servers.forgive()
         self._lies, self._distrust_until = 0, 0.0
         self._handle(Input.START if self.online else Input.START_OFFLINE, now)
@@ -184,7 +182,10 @@ class FlowSupervisor:
         self._reason = reason
         if avoid_s > 0 or self._servers.other(self.server, now):
             self._servers.failed(self.server, now, avoid_s=avoid_s)
-        self._handle(Input.REFORM, now)
+        if not self._proven and self._used_up:
+            self.dead(self.flow, reason, now)
+        else:
+            self._handle(Input.REFORM, now)
 
     def rehome(self, reason: str, now: float) -> None:
         """The local address changed: form the flow anew from the present one, afresh."""
@@ -203,7 +204,7 @@ class FlowSupervisor:
     def proven(self) -> None:
         """A registration succeeded on the open flow: the series is over and the server is trusted."""
         self._servers.succeeded(self.server)
-        self._proven, self._announced = True, False
+        self._proven = True
         self.attempt, self._lies, self._distrust_until = 0, 0, 0.0
 
     # --- results -----------------------------------------------------------------------------------------------
@@ -225,7 +226,7 @@ class FlowSupervisor:
             self._lies += 1
             self._distrust_until = now + policy.distrust_s(self._lies)
         _log.info("connection attempt %d failed: %s", self.attempt, reason)
-        if not self._announced and reason != self._told_reason:
+        if not self.quiet and reason != self._told_reason:
             # Each reason is told once in a series, so that a banner can say why nothing happens.
             self._told_reason = reason
             self._shown = TransportState.DISCONNECTED
@@ -302,7 +303,7 @@ class FlowSupervisor:
 
     @property
     def _used_up(self) -> bool:
-        return self._announced or self.attempt >= self._settings.max_reconnection_attempts
+        return self.quiet or self.attempt >= self._settings.max_reconnection_attempts
 
     def _handle(self, event: Input, now: float) -> None:
         transition = TRANSITIONS.get((self._state, event))
@@ -322,8 +323,7 @@ class FlowSupervisor:
             case Effect.CLOSE:
                 self._outputs.append(CloseFlow(self.flow, self._reason))
             case Effect.RESET:
-                self.attempt, self._announced, self._brought_forward = 0, self._start_quietly, False
-                self._start_quietly = False
+                self.attempt, self._brought_forward = 0, False
                 self._told_reason = ""
                 self._series_since = now
             case Effect.SAY_UP:
@@ -361,7 +361,7 @@ class FlowSupervisor:
         self._opened_at = now
         self._guard_at = now + self._settings.connection_timeout + _GUARD_GRACE_S
         maximum = self._settings.max_reconnection_attempts
-        if not self._announced and (self._ever_open or self.attempt > 1):
+        if not self.quiet and (self._ever_open or self.attempt > 1):
             _log.info("Reconnection attempt %d/%d", self.attempt, maximum)
             self._outputs.append(ReconnectionAttempting(self.attempt, maximum))
         self._outputs.append(OpenFlow(self.flow, self.server, self._settings.connection_timeout))
@@ -377,13 +377,12 @@ class FlowSupervisor:
         elif self.due_at is not None:
             wait_s = min(wait_s, self.due_at - now)  # a good probe never puts an attempt off
         self.due_at = now + wait_s
-        if not self._announced and wait_s > 0:
+        if not self.quiet and wait_s > 0:
             maximum = self._settings.max_reconnection_attempts
             self._outputs.append(RetryScheduled("transport", self.attempt + 1, maximum, wait_s, self._reason))
 
     def _give_up(self) -> None:
-        if not self._announced:
-            self._announced = True
+        if not self.quiet:
             self._outputs.append(GaveUp(self.attempt, self._reason))
 
     def _schedule_probe(self, now: float) -> None:

@@ -125,12 +125,12 @@ class Lifeline:
         self._ids = ids
         self._layer = layer
         self._authenticator = authenticator
-        self.flow = FlowSupervisor(account.servers, settings, ids)
+        self._episode = Episode()
+        self.flow = FlowSupervisor(account.servers, settings, ids, self._episode)
         self.registration = RegistrationSupervisor(settings, ids)
         self._registrar = Registrar(account, ids, authenticator)
         self._heartbeat = Heartbeat(settings)
         self._keepalive = OptionsKeepAlive(settings)
-        self._episode = Episode()
         self._outputs: list[Output] = []
         self._invalid_host = ids.invalid_host()
         self._options_tag, self._options_call_id, self._options_cseq = ids.tag(), ids.call_id(), 0
@@ -190,7 +190,7 @@ class Lifeline:
         if self.flow.is_open:
             self._verify(now)
         elif self.flow.state in (flow_table.State.WAITING, flow_table.State.GAVE_UP):
-            self.flow.start(now, quiet=self.flow.quiet)
+            self.flow.start(now)
         self._settle(now)
 
     def calls_up(self, urgent: bool, now: float, *, needed: bool) -> None:
@@ -397,7 +397,7 @@ class Lifeline:
                     self._send_register(self._registrar.begin(self._contact, removal=removal), now)
             case WantFlow():
                 if self.flow.state is flow_table.State.IDLE:
-                    self.flow.start(now, quiet=self._episode.failed)
+                    self.flow.start(now)
             case ReformFlow(reason=reason, avoid_s=avoid_s):
                 self.flow.reform(reason, now, avoid_s=avoid_s)
             case ParkFlow():
@@ -444,6 +444,7 @@ class Lifeline:
         if self.flow.is_open and source_address in (None, self.local_address[0]):
             self._verify(now)
         elif source_address is not None:
+            self._episode.renew()
             self.flow.rehome("the local address changed", now)
 
     def _verify(self, now: float) -> None:

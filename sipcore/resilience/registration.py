@@ -103,9 +103,11 @@ class RegistrationSupervisor:
         self._bound_until: float | None = None
         self._attempts = settings.register_attempts
         self._delay_s = settings.register_delay
+        self._series = settings.register_attempts
         self._quiet = False
         self._verdict = Verdict.TEMPORARY
         self._retry_after_s: float | None = None
+        self._not_before = 0.0
         self._reason = ""
         self._timeouts = 0
         self._refusals = 0
@@ -182,18 +184,20 @@ class RegistrationSupervisor:
         """A flow is open. ``quiet``: failure has been announced already."""
         self._flow_is_up, self._reliable = True, reliable
         reforming, self._reforming = self._reforming, False
-        if self._state is State.NO_FLOW and quiet:
+        if self._state is State.NO_FLOW and quiet and not self._quiet:
             self._carry_out(Effect.QUIET_SERIES, now)
-        if self._state is State.SLOW_WAIT and (reforming or self.parked):
-            return
+        if self._state in (State.LAST_WAIT, State.SLOW_WAIT) and (reforming or self._is_hopeless(now)):
+            return  # another flow may lead to another PBX, but this one is our own second try
         self._handle(Input.FLOW_UP, now)
 
     def flow_down(self, reason: str, now: float) -> None:
         """The flow is gone: with it what was in flight, and the binding, which pointed at it."""
         self._flow_is_up = False
-        if not self._reforming:
+        if self._reforming or self._is_hopeless(now):
+            self._handle(Input.FLOW_LEFT, now)
+        else:
             self._reason = reason
-        self._handle(Input.FLOW_DOWN, now)
+            self._handle(Input.FLOW_DOWN, now)
         self._bound_until = None
         self._show()
 
@@ -227,6 +231,7 @@ class RegistrationSupervisor:
             return
         self._verdict = self._judge(refusal.verdict)
         self._retry_after_s = refusal.retry_after_s
+        self._not_before = now + (refusal.retry_after_s or 0.0)
         self._reason = f"{refusal.status} {refusal.reason}"
         self._say_refused(refusal.status, refusal.reason, credentials=refusal.credentials_refused)
         if refusal.verdict is Verdict.PERMANENT:
@@ -285,6 +290,11 @@ class RegistrationSupervisor:
 
     # --- inside ------------------------------------------------------------------------------------------------
 
+    def _is_hopeless(self, now: float) -> bool:
+        """Whether another flow would change nothing: refused for good, or told to stay away."""
+        waiting = self._state in (State.LAST_WAIT, State.SLOW_WAIT)
+        return waiting and (self._verdict is not Verdict.TEMPORARY or now < self._not_before)
+
     def _judge(self, verdict: Verdict) -> Verdict:
         """One refusal among other failures proves nothing; as many as a series has attempts do, wherever they fall."""
         match verdict:
@@ -297,10 +307,10 @@ class RegistrationSupervisor:
                 return Verdict.TEMPORARY
 
     def _failed(self, now: float, attempts_left: Input) -> None:
-        if self._quiet:
-            self._handle(Input.FAILED_QUIET, now)
-        elif self.attempt < self._attempts:
+        if self.attempt < self._series:
             self._handle(attempts_left, now)
+        elif self._quiet:
+            self._handle(Input.FAILED_QUIET, now)
         elif self.bound and self._verdict is Verdict.TEMPORARY:
             self._handle(Input.FAILED_BOUND, now)
         else:
@@ -328,10 +338,12 @@ class RegistrationSupervisor:
                     self._bound_until = None
                     self._outputs.append(Unregistered(self._reason))
             case Effect.NEW_SERIES:
-                self.attempt, self._quiet = 0, False
+                self.attempt, self._quiet, self._series = 0, False, self._attempts
                 self._verdict, self._retry_after_s = Verdict.TEMPORARY, None
             case Effect.QUIET_SERIES:
-                self.attempt, self._quiet = 0, True
+                self.attempt, self._quiet, self._series = 0, True, self._attempts
+            case Effect.QUIET_ATTEMPT:
+                self.attempt, self._quiet, self._series = 0, True, 1
             case Effect.WANT_FLOW:
                 self._outputs.append(WantFlow())
             case Effect.SEND:
@@ -382,7 +394,9 @@ class RegistrationSupervisor:
         self.due_at = now + wait
         if self._state is State.RETRY_WAIT:
             _log.info("Waiting %dms before retry attempt %d", round(wait * 1000), self.attempt + 1)
-            self._outputs.append(RetryScheduled("registration", self.attempt + 1, self._attempts, wait, self._reason))
+            if not self._quiet:
+                again = RetryScheduled("registration", self.attempt + 1, self._attempts, wait, self._reason)
+                self._outputs.append(again)
 
     def _arm_slow(self, now: float) -> None:
         if self._verdict is Verdict.TEMPORARY:

@@ -40,6 +40,7 @@ class Input(enum.Enum):
     STOP_BOUND = enum.auto()
     FLOW_UP = enum.auto()
     FLOW_DOWN = enum.auto()
+    FLOW_LEFT = enum.auto()  # we closed it, or another one would not help
     TRANSPORT_GAVE_UP = enum.auto()
     ACCEPTED = enum.auto()
     FAILED = enum.auto()  # attempts are left
@@ -59,7 +60,8 @@ class Effect(enum.Enum):
 
     SAY_LOST = enum.auto()
     NEW_SERIES = enum.auto()
-    QUIET_SERIES = enum.auto()
+    QUIET_SERIES = enum.auto()  # the same for a new flow, after failure was announced
+    QUIET_ATTEMPT = enum.auto()  # just one
     WANT_FLOW = enum.auto()
     SEND = enum.auto()
     SEND_REMOVAL = enum.auto()
@@ -88,6 +90,7 @@ TRANSITIONS: dict[tuple[State, Input], Transition] = {
     (St.IDLE, In.START_NO_FLOW): _BEGIN_NO_FLOW,
     (St.NO_FLOW, In.START_NO_FLOW): _BEGIN_NO_FLOW,
     (St.NO_FLOW, In.FLOW_UP): (St.SENDING, (Fx.SEND,)),
+    (St.NO_FLOW, In.FLOW_LEFT): (St.NO_FLOW, (Fx.SAY_LOST,)),
     (St.NO_FLOW, In.TRANSPORT_GAVE_UP): (St.NO_FLOW, (Fx.QUIET_SERIES,)),
     (St.NO_FLOW, In.STOP): _END,
     # §10.2: "UAs MUST NOT send a new registration ... until they have received a final response from the registrar
@@ -109,24 +112,28 @@ TRANSITIONS: dict[tuple[State, Input], Transition] = {
     (St.RETRY_WAIT, In.START): _BEGIN,
     (St.RETRY_WAIT, In.START_NO_FLOW): _BEGIN_NO_FLOW,
     (St.RETRY_WAIT, In.FLOW_DOWN): (St.RETRY_WAIT, (Fx.SAY_LOST,)),
+    (St.RETRY_WAIT, In.FLOW_LEFT): (St.RETRY_WAIT, (Fx.SAY_LOST,)),
     (St.RETRY_WAIT, In.EXPIRED): (St.RETRY_WAIT, (Fx.SAY_LOST,)),
     (St.RETRY_WAIT, In.TRANSPORT_GAVE_UP): (St.NO_FLOW, (Fx.DISARM, Fx.QUIET_SERIES)),
     (St.RETRY_WAIT, In.STOP): _END,
     (St.RETRY_WAIT, In.STOP_BOUND): _REMOVE,
     (St.LAST_WAIT, In.DUE): (St.SLOW_WAIT, (Fx.ARM_SLOW, Fx.SAY_GAVE_UP)),
     (St.LAST_WAIT, In.DUE_NO_FLOW): (St.SLOW_WAIT, (Fx.ARM_SLOW, Fx.SAY_GAVE_UP)),
+    (St.LAST_WAIT, In.FLOW_UP): _BEGIN,
     (St.LAST_WAIT, In.START): _BEGIN,
     (St.LAST_WAIT, In.START_NO_FLOW): _BEGIN_NO_FLOW,
-    (St.LAST_WAIT, In.FLOW_DOWN): (St.LAST_WAIT, (Fx.SAY_LOST,)),
+    # R1 begins anew after every reconnect, so R2 decides from here.
+    (St.LAST_WAIT, In.FLOW_DOWN): (St.NO_FLOW, (Fx.SAY_LOST, Fx.DISARM, Fx.NEW_SERIES)),
+    (St.LAST_WAIT, In.FLOW_LEFT): (St.LAST_WAIT, (Fx.SAY_LOST,)),
     (St.LAST_WAIT, In.EXPIRED): (St.LAST_WAIT, (Fx.SAY_LOST,)),
     (St.LAST_WAIT, In.TRANSPORT_GAVE_UP): (St.NO_FLOW, (Fx.DISARM, Fx.QUIET_SERIES)),
     (St.LAST_WAIT, In.STOP): _END,
     (St.LAST_WAIT, In.STOP_BOUND): _REMOVE,
-    (St.SLOW_WAIT, In.DUE): (St.SENDING, (Fx.QUIET_SERIES, Fx.SEND)),
-    (St.SLOW_WAIT, In.DUE_NO_FLOW): (St.NO_FLOW, (Fx.QUIET_SERIES, Fx.WANT_FLOW)),
-    # A new flow may mean a new PBX: worth one quiet attempt. (Not fed where credentials were refused.)
+    (St.SLOW_WAIT, In.DUE): (St.SENDING, (Fx.QUIET_ATTEMPT, Fx.SEND)),
+    (St.SLOW_WAIT, In.DUE_NO_FLOW): (St.NO_FLOW, (Fx.QUIET_ATTEMPT, Fx.WANT_FLOW)),
     (St.SLOW_WAIT, In.FLOW_UP): (St.SENDING, (Fx.DISARM, Fx.QUIET_SERIES, Fx.SEND)),
     (St.SLOW_WAIT, In.FLOW_DOWN): (St.SLOW_WAIT, (Fx.SAY_LOST,)),
+    (St.SLOW_WAIT, In.FLOW_LEFT): (St.SLOW_WAIT, (Fx.SAY_LOST,)),
     # Failing to refresh is nobody's business as long as the binding lives.
     (St.SLOW_WAIT, In.EXPIRED): (St.SLOW_WAIT, (Fx.SAY_LOST, Fx.SAY_GAVE_UP)),
     (St.SLOW_WAIT, In.START): _BEGIN,

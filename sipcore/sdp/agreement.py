@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from sipcore.errors import LocalProtocolError
 from sipcore.media import (
     Codec,
     CryptoKey,
@@ -142,8 +141,8 @@ def answer_to(
     sdes_allowed: bool,
     negotiation: int,
 ) -> tuple[LocalStream, MediaParameters]:
-    """Our m-line for a remote offer, and what follows from it. Raises :class:`Unacceptable`, and
-    :class:`LocalProtocolError` where ``local`` lacks the fingerprint a DTLS offer needs."""
+    """Our m-line for a remote offer, and what follows from it. Raises :class:`Unacceptable`, also where ``local`` lacks
+    the fingerprint or the keys the offer needs."""
     media = audio.media
     mux = local.rtcp_mux and media.has("rtcp-mux")
     transport = read_transport_untrusted(offer, media, rtcp_mux=mux, local_address=local.address)
@@ -183,7 +182,7 @@ def _secure_answer(
             return Security(Keying.NONE), ()
         case Keying.DTLS:
             if local.fingerprint is None:
-                raise LocalProtocolError("a DTLS offer cannot be answered without a fingerprint of our own")
+                raise Unacceptable("The far end wants DTLS, which is not to be used here.", warning_code=302)
             role = role_in_answer(read_setup_untrusted(offer, audio.media), present_role)
             fingerprints = read_fingerprints_untrusted(offer, audio.media)
             return Security(Keying.DTLS, fingerprints, role), tuple(dtls_attributes(local.fingerprint, role))

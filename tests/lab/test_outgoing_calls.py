@@ -47,7 +47,7 @@ def test_echo_from_and_to_wav_files(
 def test_echo_through_portaudio(
     asterisk: Asterisk, make_engine: Callable[..., Engine], pulse: SoundServer, speech: Path
 ) -> None:
-    """The same through the sound card's path: null sinks as microphone and earpiece."""
+    """The same through the sound card's path: null sinks as microphone and earpiece. The median of three."""
     engine = make_engine(
         asterisk.ws_uri, audio={"input": "default", "output": "default"}, environment=pulse.client_environment()
     )
@@ -55,22 +55,26 @@ def test_echo_through_portaudio(
     engine.wait_registered()
     engine.dial("600")
     engine.wait_seconds(1)
+    matches = sorted(echo_through(pulse, speech) for _ in range(3))
+    engine.ctl("hangup")
+    for match in matches:
+        print(f"echo by PortAudio: {match.coefficient:.4f}, about {match.delay_s * 1000:.0f} ms")
+    assert matches[1].coefficient >= 0.9
+    engine.wait_no_calls()
+    asterisk.wait_no_channels()
+
+
+def echo_through(pulse: SoundServer, speech: Path) -> signals.Match:
+    """Say something into the microphone; how it comes back in the earpiece, its delay counted from the microphone."""
     microphone = pulse.record("mic.monitor")
     earpiece = pulse.record("spk.monitor")
     skew = earpiece.started_at - microphone.started_at
     pulse.play(speech).wait(20)
-    earpiece.wait_seconds(7.5)
-    engine.ctl("hangup")
+    earpiece.wait_seconds(earpiece.seconds + 0.7)
     reference, rate = signals.read_wav(speech)
     said = signals.correlate(reference, microphone.stop(), rate=rate, recording_rate=RATE)
     heard = signals.correlate(reference, earpiece.stop(), rate=rate, recording_rate=RATE)
-    delay = heard.delay_s + skew - said.delay_s
-    print(
-        f"echo by PortAudio: {heard.coefficient:.4f}, about {delay * 1000:.0f} ms (microphone {said.coefficient:.4f})"
-    )
-    assert heard.coefficient >= 0.9
-    engine.wait_no_calls()
-    asterisk.wait_no_channels()
+    return signals.Match(heard.coefficient, heard.delay_s + skew - said.delay_s)
 
 
 def test_status_is_as_promised(asterisk: Asterisk, engine: Engine) -> None:
@@ -162,7 +166,7 @@ def test_mute_sends_silence(
     assert signals.level_dbfs(samples[-rate:]) < -60
 
 
-@pytest.mark.parametrize(("extension", "status"), [("603", 486), ("609", 603), ("699", 404)])
+@pytest.mark.parametrize(("extension", "status"), [("603", 486), ("609", 403), ("699", 404)])
 def test_a_refused_call_says_why(engine: Engine, extension: str, status: int) -> None:
     call = engine.dial(extension)
     ended = engine.wait_event("callEnded", call=call)
@@ -233,7 +237,7 @@ def test_tshark_finds_nothing_malformed(
     engine.wait_registered()
     engine.dial("600")
     engine.wait_seconds(1)
-    engine.ctl("dtmf", "19#")
+    engine.ctl("dtmf", "19*")  # Echo ends at "#"
     engine.ctl("hold")
     wait_until(lambda: engine.calls()[0]["held"], what="held")
     engine.ctl("resume")

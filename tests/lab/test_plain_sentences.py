@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,9 +14,9 @@ from tests.lab.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.lab.engine import Engine
+    from tests.lab.sound import SoundServer
 
 # Nothing listens there; the tests below end before anybody would.
 NOWHERE = "ws://127.0.0.1:9/ws"
@@ -91,16 +92,28 @@ def test_without_portaudio_the_engine_runs_and_says_so(make_engine: Callable[...
     engine = make_engine(NOWHERE, audio=settings)
     engine.environment["PYTHONPATH"] = f"{tmp_path}:{engine.environment['PYTHONPATH']}"
     engine.start()
-    wait_until(lambda: engine.status()["audio"]["problem"], what="the sound problem is known")
-    problem = engine.status()["audio"]["problem"]
-    assert_one_sentence(problem)
-    assert "libportaudio2" in problem
+    assert "libportaudio2" in sound_problem(engine)
 
 
-def test_an_unknown_device_is_named(make_engine: Callable[..., Engine]) -> None:
-    engine = make_engine(NOWHERE, audio={"input": "Nonesuch 3000", "output": "Nonesuch 3000"})
+@pytest.mark.skipif(Path("/proc/asound/cards").exists(), reason="this machine has a sound card")
+def test_without_a_device_the_engine_runs_and_says_so(make_engine: Callable[..., Engine], tmp_path: Path) -> None:
+    """PortAudio is there, no sound card and no sound server are."""
+    nowhere = {"PULSE_SERVER": f"unix:{tmp_path}/nobody"}
+    engine = make_engine(NOWHERE, audio={"input": "default"}, environment=nowhere)
     engine.start()
+    assert '"none"' in sound_problem(engine)  # what to set to do without
+
+
+@pytest.mark.audio
+def test_an_unknown_device_is_named(make_engine: Callable[..., Engine], pulse: SoundServer) -> None:
+    engine = make_engine(NOWHERE, audio={"input": "Nonesuch 3000"}, environment=pulse.client_environment())
+    engine.start()
+    assert "Nonesuch 3000" in sound_problem(engine)
+
+
+def sound_problem(engine: Engine) -> str:
+    """The sentence in `status` about what is wrong with the sound, once there is one."""
     wait_until(lambda: engine.status()["audio"]["problem"], what="the sound problem is known")
-    problem = engine.status()["audio"]["problem"]
-    assert_one_sentence(problem)
-    assert "Nonesuch 3000" in problem
+    sentence = str(engine.status()["audio"]["detail"])
+    assert_one_sentence(sentence)
+    return sentence

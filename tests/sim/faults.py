@@ -93,13 +93,13 @@ class Plan:
         times = random.randint(1, 2 if status == 403 else 4)
         self._pbx.script.answers = [(status, headers)] * times
         self.reset()
-        return 0.0
+        return self._lasting(20.0, 40.0, self._pbx.script.answers.clear)
 
     def too_brief(self) -> float:
         """The registrar wants longer registrations."""
-        self._pbx.script.answers = [(423, {"Min-Expires": "900"})]
+        self._pbx.script.answers = [(423, {"Min-Expires": str(self._world.random.randint(601, 3600))})]
         self.reset()
-        return 0.0
+        return self._lasting(5.0, 10.0, self._pbx.script.answers.clear)
 
     def stale(self) -> float:
         """Right answers are called stale twice."""

@@ -29,6 +29,8 @@ class Report:
     violation: str | None
     recovered: tuple[float, ...]
     """How long each reconnection took, as told to the user."""
+    healed_s: float | None
+    """From the end of the last fault until registered again; None where that was no loss."""
     notes: tuple[str, ...]
 
 
@@ -48,7 +50,10 @@ def run(seed: int) -> Report:
         violation = str(error)
     except Exception as error:  # noqa: BLE001  whatever the core raises is a finding
         violation = f"at {world.now - 1000.0:.3f}: {type(error).__name__}: {error}"
-    return Report(seed, tuple(plan.kinds), violation, tuple(watcher.recovered), tuple(world.notes))
+    healed_s = None
+    if watcher.registered_at is not None and watcher.registered_at > plan.over_at:
+        healed_s = watcher.registered_at - plan.over_at
+    return Report(seed, tuple(plan.kinds), violation, tuple(watcher.recovered), healed_s, tuple(world.notes))
 
 
 def _play(world: World, pbx: SimPbx, phone: SimPhone, watcher: Watcher, plan: Plan) -> None:

@@ -135,7 +135,8 @@ class Watcher:
 
     def _succeeded(self, *, refresh: bool) -> None:
         self._failed_told = False
-        self.registered_at = self._world.now
+        if not refresh:
+            self.registered_at = self._world.now
         self._world.note(f"= registered{' (refresh)' if refresh else ''}")
 
     # --- the end -----------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ class FakeStream:
         self.closed = threading.Event()
         self.close_gate = threading.Event()
         self.close_gate.set()
+        self.last_callback = time.monotonic()
         self._froze_at = 0.0
 
     def age(self, now: float) -> float:

@@ -61,7 +61,7 @@ def test_a_ring_of_nothing_is_refused() -> None:
 def test_one_writer_and_one_reader_need_no_lock() -> None:
     """Every sample a writing thread could place arrives at the reading thread once, in order and whole."""
     ring = FrameRing(997)
-    total = 200_000
+    total = 50_000
 
     def write() -> None:
         sent = 0

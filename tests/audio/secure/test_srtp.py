@@ -23,7 +23,13 @@ def make_pair(seed: int = 1, profile: SrtpProfile = AES128_CM_SHA1_80) -> tuple[
 
 
 def rtp(sequence: int, ssrc: int = 0xCAFE, payload: bytes = b"\xd5" * 160) -> bytes:
-    return b"\x80\x00" + sequence.to_bytes(2, "big") + (sequence * 160).to_bytes(4, "big") + ssrc.to_bytes(4, "big") + payload
+    return (
+        b"\x80\x00"
+        + sequence.to_bytes(2, "big")
+        + (sequence * 160).to_bytes(4, "big")
+        + ssrc.to_bytes(4, "big")
+        + payload
+    )
 
 
 REPORT = bytes.fromhex("80c90001cafebabe")
@@ -90,7 +96,9 @@ def test_sequence_numbers_roll_over() -> None:
         assert bob.unprotect_rtp(alice.protect_rtp(packet)) == packet
 
 
-@pytest.mark.parametrize("data", [b"", b"\x80", b"\x80" * 11, rtp(1), b"\xbf\xff" + b"\xff" * 40, bytes(1501), bytes(70_000)])
+@pytest.mark.parametrize(
+    "data", [b"", b"\x80", b"\x80" * 11, rtp(1), b"\xbf\xff" + b"\xff" * 40, bytes(1501), bytes(70_000)]
+)
 def test_what_is_no_srtp(data: bytes) -> None:
     """Anything at all is a ParseError."""
     _, bob = make_pair()
@@ -102,7 +110,7 @@ def test_what_is_no_srtp(data: bytes) -> None:
 
 
 def test_only_the_changed_direction_starts_anew() -> None:
-    """Under an unchanged key the indices go on: nothing is sent twice under one index, no replay gets a second chance."""
+    """Under an unchanged key the indices go on: none is used twice, and no replay gets a second chance."""
     alice, bob = make_pair()
     old = alice.protect_rtp(rtp(7))
     bob.unprotect_rtp(old)

@@ -88,7 +88,7 @@ class Solo:
         contact: str | None = None,
     ) -> Response:
         """A response arrives."""
-        response = request.response(status, to_tag=tag)
+        response = request.response(status, to_tag=tag or None)
         if request.method == "INVITE" and status < 300:
             response.headers.add("Contact", f"<{contact or f'sip:{tag}@peer.example.com'}>")
         _add(response, sdp, headers)

@@ -1,0 +1,49 @@
+"""How loud it is, as bars: ``Mic ██████····  Speaker ████······``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tui.i18n import _
+from tui.widgets.rows import Row, Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CELLS = 10
+QUIETEST_DBFS = -60.0
+LOUD_DBFS = -6.0
+"""From here on a voice is about to be clipped."""
+
+SILENCE_DBFS = -96.0
+
+
+def bar(dbfs: float) -> tuple[str, str]:
+    """A bar of ten cells and its role."""
+    share = (dbfs - QUIETEST_DBFS) / -QUIETEST_DBFS
+    filled = max(0, min(CELLS, round(share * CELLS)))
+    return "█" * filled + "·" * (CELLS - filled), "warn" if dbfs > LOUD_DBFS else "ok" if filled else "dim"
+
+
+def levels_row(input_dbfs: float, output_dbfs: float, *, muted: bool = False) -> Row:
+    """Both bars, and whether the microphone is muted."""
+    row: Row = [(_("Mic") + " ", ""), bar(SILENCE_DBFS if muted else input_dbfs)]
+    row += [("  " + _("Speaker") + " ", ""), bar(output_dbfs)]
+    return [*row, ("  " + _("MUTED"), "warn")] if muted else row
+
+
+def figure(reply: Any, name: str) -> float:
+    """A level in an answer of the engine; silence where it is missing."""
+    value = reply.get(name) if isinstance(reply, dict) else None
+    return float(value) if isinstance(value, (int, float)) else SILENCE_DBFS
+
+
+class Levels(Rows):
+    """One row, see :func:`levels_row`; empty while nothing is measured."""
+
+    def update_from(self, levels: Mapping[str, Any] | None, *, muted: bool = False) -> None:
+        """Show the levels of a call, or nothing."""
+        if levels is None:
+            self.show([[]])
+        else:
+            self.show([levels_row(figure(levels, "input_dbfs"), figure(levels, "output_dbfs"), muted=muted)])
