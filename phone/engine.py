@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 END_TIMEOUT_S = 3.0
+_GRACE_S = 0.3
+"""Of it, for what comes after the phone: the socket, the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Listeners:
 
     on_event: Callable[[ev.Event], None] = lambda _: None
     on_ready: Callable[[], None] = lambda: None
+    on_ending: Callable[[], None] = lambda: None
 
 
 class Engine:
@@ -201,6 +204,7 @@ class Engine:
             set_verbose=self._log.set_verbose,
             settings=self._settings,
             sound_test=SoundTest(phone.audio),
+            log_file=self._configuration.log_file,
             shutdown=self._ending.set,
             about={"engine": self._id, "version": version(), "pid": os.getpid()},
         )
@@ -252,12 +256,13 @@ class Engine:
 
     async def _end(self, server: ControlServer) -> None:
         self._ending.set()
+        self._listeners.on_ending()
         for task in (self._renewing, self._registering):
             if task is not None:
                 task.cancel()
         try:
             if self._phone is not None:
-                await asyncio.wait_for(self._phone.close(), END_TIMEOUT_S)
+                await asyncio.wait_for(self._phone.close(), END_TIMEOUT_S - _GRACE_S)
         except TimeoutError:
             _log.warning("! the end took longer than %g s and was cut short", END_TIMEOUT_S)
         await server.close()

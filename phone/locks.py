@@ -21,8 +21,11 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9@._-]")
 class AlreadyRunning(Exception):
     """Another engine holds the lock; the message is one sentence that names it."""
 
-    def __init__(self, sentence: str, *, pid: int | None = None) -> None:
+    def __init__(self, sentence: str, *, same_profile: bool, pid: int | None = None) -> None:
         super().__init__(sentence)
+        self.same_profile = same_profile
+        """Whether it is the very engine that was to be started, rather than one that has the account."""
+
         self.pid = pid
 
 
@@ -41,15 +44,16 @@ class EngineLock:
 
 def lock_profile(directory: Path, profile: str) -> EngineLock:
     """Take the profile; raises AlreadyRunning, or OSError where the file system cannot lock."""
-    return _lock(directory / f"profile-{profile}.lock", f"profile {profile}")
+    return _lock(directory / f"profile-{profile}.lock", f"profile {profile}", same_profile=True)
 
 
 def lock_account(directory: Path, account: str) -> EngineLock:
     """Take the account, whatever profile it is written in; raises as :func:`lock_profile`."""
-    return _lock(directory / f"account-{_UNSAFE.sub('_', account)[:150]}.lock", f"account {account}")
+    name = _UNSAFE.sub("_", account)[:150]
+    return _lock(directory / f"account-{name}.lock", f"account {account}", same_profile=False)
 
 
-def _lock(file: Path, what: str) -> EngineLock:
+def _lock(file: Path, what: str, *, same_profile: bool) -> EngineLock:
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -60,6 +64,7 @@ def _lock(file: Path, what: str) -> EngineLock:
         who = f"pid {pid} on {host}" if isinstance(pid, int) else "another process"
         raise AlreadyRunning(
             f"An engine for {what} is already running ({who}); use offhook ctl, or end it with offhook ctl shutdown.",
+            same_profile=same_profile,
             pid=pid if isinstance(pid, int) else None,
         ) from None
     except OSError:

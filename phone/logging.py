@@ -22,6 +22,8 @@ KEPT_FILES = 5
 _ROOTS = ("sipcore", "audio", "phone")
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 _MASK = "***"
+_TAIL_BYTES = 128 * 1024
+_MAX_TAIL_LINES = 1000
 
 # What may carry a secret even if every caller meant well: digest answers (RFC 7616 §3.4), SDES keys (RFC 4568 §4),
 # keys of DTLS and SRTP never reach a logger.
@@ -58,8 +60,9 @@ class Redaction(logging.Filter):
         """Rewrite the record; nothing is ever dropped."""
         record.msg = self.clean(record.getMessage())
         record.args = None
-        if record.exc_info and not record.exc_text:
-            record.exc_text = self.clean(logging.Formatter().formatException(record.exc_info))
+        if record.exc_info or record.exc_text:  # another handler may have written the traceback into the record
+            text = record.exc_text or logging.Formatter().formatException(record.exc_info)  # type: ignore[arg-type]
+            record.exc_text = self.clean(text)
         return True
 
 
@@ -101,3 +104,18 @@ class Log:
         for handler in self._handlers:
             logging.getLogger().removeHandler(handler)
             handler.close()
+
+
+def tail(file: Path, lines: int) -> list[str]:
+    """The newest ``lines`` lines of a log, oldest first; none where there is no log."""
+    try:
+        with file.open("rb") as handle:
+            size = handle.seek(0, os.SEEK_END)
+            handle.seek(max(0, size - _TAIL_BYTES))
+            data = handle.read(_TAIL_BYTES)
+    except OSError:
+        return []
+    found = data.decode("utf-8", "replace").splitlines()
+    if size > _TAIL_BYTES:
+        found = found[1:]  # the first one is cut
+    return found[-max(1, min(lines, _MAX_TAIL_LINES)) :]

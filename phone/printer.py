@@ -45,12 +45,13 @@ class EventPrinter:
         self._thread.join(_JOIN_S)
 
     def _print(self) -> None:
+        reading = True
         while (line := self._lines.get()) is not None:
+            if not reading:
+                continue  # and nothing is kept
             try:
                 self._stream.write(line)
                 self._stream.flush()
             except (OSError, ValueError):
+                reading = False
                 self._on_lost()
-                break
-        while self._lines.get() is not None:  # nobody reads: nothing is kept
-            pass

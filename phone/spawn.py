@@ -55,9 +55,9 @@ def spawn_engine(socket: Path, log: Path, arguments: Sequence[str], *, timeout_s
         word = _read_line(reader, deadline)
     finally:
         os.close(reader)
-    if word == _RUNNING:
+    if word.startswith(_RUNNING):
         process.wait()
-        _wait_for(socket, deadline)
+        _wait_for(socket, deadline, word.removeprefix(_RUNNING).strip())
     elif word != _READY:
         raise NoEngine(word or _silence(process, log))
 
@@ -87,14 +87,14 @@ def _silence(process: subprocess.Popen[bytes], log: Path) -> str:
     return f"The engine was not ready within {READY_TIMEOUT_S:g} s; {log} says why."
 
 
-def _wait_for(socket: Path, deadline: float) -> None:
-    """The faster engine holds the lock a moment before it listens."""
+def _wait_for(socket: Path, deadline: float, sentence: str) -> None:
+    """The faster engine holds the lock a moment before it listens; ``sentence`` tells where it is if not here."""
     while True:
         try:
             connect_socket(socket, 1.0).close()
         except NoEngine:
             if time.monotonic() > deadline:
-                raise
+                raise NoEngine(sentence) from None
             time.sleep(_RETRY_S)
         else:
             return

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import time
 from typing import TYPE_CHECKING, Any, assert_never
 
+from phone.logging import tail
 from phone.protocol import commands as cmd
 from phone.protocol.codec import to_json
 from phone.protocol.commands import CommandRefused
@@ -14,6 +16,7 @@ from sipcore.auth.credentials import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from phone.phone import Phone
     from phone.protocol.codec import Json
@@ -39,6 +42,7 @@ class Verbs:
         set_verbose: Callable[[bool], None],
         settings: LiveSettings,
         sound_test: SoundTest,
+        log_file: Path,
         shutdown: Callable[[], None],
         about: Json,
     ) -> None:
@@ -50,6 +54,7 @@ class Verbs:
         self._set_verbose = set_verbose
         self._settings = settings
         self._sound_test = sound_test
+        self._log_file = log_file
         self._shutdown = shutdown
         self._about = about
 
@@ -92,6 +97,8 @@ class Verbs:
                 return to_json(changed)
             case cmd.TestSound(action):
                 return await self._test_sound(action)
+            case cmd.TailLog(lines):
+                return {"file": str(self._log_file), "lines": await asyncio.to_thread(tail, self._log_file, lines)}
             case cmd.Shutdown():
                 self._shutdown()
             case cmd.Attach() | cmd.Events():

@@ -2,12 +2,13 @@
 
     id ── keys ──▶ verb of the App ── title, help ──▶ palette, help and key line
 
-Remapping is by id (``[keys] "call.answer" = "f2,a"``). A key that types text into the dial line works
+Remapping is by id (``[console.keys] "call.answer" = "f2,a"``). A key that types text into the dial line works
 only while no input has the focus; function keys and Ctrl keys work everywhere.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -101,6 +102,12 @@ ACTIONS: tuple[Action, ...] = (
         title=_mark("Settings"),
         help=_mark("Account, sound devices, resilience, language and theme"),
     ),
+    Action(
+        id="app.log",
+        keys="ctrl+l",
+        title=_mark("Connection and log"),
+        help=_mark("What happened to the connection, and the engine's log"),
+    ),
     Action(id="app.search", keys="slash", title=_mark("Search"), help=_mark("Search the call history")),
     Action(
         id="app.quit",
@@ -112,6 +119,10 @@ ACTIONS: tuple[Action, ...] = (
 )
 
 BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
+
+_KEY = re.compile(r"((ctrl|alt|shift|super)\+)*(f[1-9][0-9]?|[a-z][a-z_]*|[a-zA-Z])")
+_TAKEN = frozenset({"enter", "escape", "tab", "up", "down", "left", "right", "space", "ctrl+p", "ctrl+c"})
+"""Keys that mean something everywhere, as digits do."""
 
 
 def keymap(overrides: Mapping[str, str]) -> dict[str, str]:
@@ -126,6 +137,12 @@ def keymap(overrides: Mapping[str, str]) -> dict[str, str]:
     owner: dict[str, str] = {}
     for name, value in keys.items():
         for key in (part.strip() for part in value.split(",") if part.strip()):
+            if not _KEY.fullmatch(key):
+                raise ValueError(_("{key} is not a key; write for example f2, ctrl+r or a").format(key=key))
+            if key in _TAKEN:
+                raise ValueError(
+                    _("{key} cannot be given to {name}; it has a meaning of its own").format(key=key, name=name)
+                )
             if key in owner:
                 raise ValueError(
                     _("{key} is given to both {one} and {other}").format(key=key, one=owner[key], other=name)

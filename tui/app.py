@@ -5,16 +5,21 @@ Textual reads its environment when it is imported, hence the late import.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from phone import paths
 from tui import theme as themes
 from tui.actions import use_keys
+from tui.crash import FaultLog
 from tui.i18n import set_language
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
+
+    from tui.setup import Setup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,27 +30,50 @@ class ConsoleOptions:
     spawn: Callable[[], Awaitable[None]] | None = None
     """Starts an engine where none runs; raises phone.client.NoEngine with a sentence."""
 
-    language: str = ""
-    theme: str = ""
+    setup: Setup | None = None
+    """Given while nothing is configured: the wizard runs first."""
+
+    language: str = "auto"
+    theme: str = "auto"
     ssh: bool | None = None
     """The cheap profile: None decides by SSH_CONNECTION and SSH_TTY."""
 
+    meters: bool | None = None
+    """Sound meters in a call: None shows them unless the profile is the cheap one."""
+
     keys: Mapping[str, str] = field(default_factory=dict)
+    fault_log: Path | None = None
+    """Where a fault of the console is written down; None: beside the engine's log."""
 
 
 def run(options: ConsoleOptions) -> bool:
-    """Run the console until it is left; raises ValueError for keys that clash.
+    """Run the console until it is left; raises ValueError with a sentence for keys that clash.
 
     Returns True when the user asked to hang up as well. The engine is untouched in any case.
     """
-    set_language(options.language)
+    set_language("" if options.language == "auto" else options.language)
     use_keys(options.keys)
     ssh = themes.over_ssh() if options.ssh is None else options.ssh
-    fallback = themes.prepare(ssh=ssh)
+    profile = themes.prepare(ssh=ssh)
+    faults = FaultLog(options.fault_log or paths.log_file().with_name("console.log"))
 
     from tui.bridge import Bridge
-    from tui.console import ConsoleApp
+    from tui.console import ConsoleApp, Profile
     from tui.dialogs.quit import Leave
 
-    app = ConsoleApp(Bridge(options.socket, spawn=options.spawn), theme=options.theme or fallback)
-    return app.run(mouse=not ssh) is Leave.HANG_UP
+    app = ConsoleApp(
+        Bridge(options.socket, spawn=options.spawn),
+        Profile(
+            theme=profile if options.theme == "auto" else options.theme,
+            default_theme=profile,
+            meters=not ssh if options.meters is None else options.meters,
+            meters_by_default=not ssh,
+            poll_s=0.25 if ssh else 0.1,
+        ),
+        faults=faults,
+        setup=options.setup,
+    )
+    result = app.run(mouse=not ssh)
+    if app.failed:
+        sys.stderr.write(faults.sentence() + "\n")
+    return result is Leave.HANG_UP

@@ -77,9 +77,10 @@ class Bridge:
             raise EngineGone("There is no connection to the engine.")
         return await self._client.call(command)
 
-    async def restart_engine(self) -> None:
-        """Start an engine now, because the user asked."""
-        await self._start()
+    async def start_engine(self) -> None:
+        """Start an engine now, because the user asked; raises NoEngine with a sentence where that fails."""
+        if self._spawn is not None:
+            await self._spawn()
         self._wanted.set()
 
     async def _attach(self) -> bool:
@@ -99,12 +100,8 @@ class Bridge:
         engine = self._client.engine if self._client is not None else ""
         if engine and engine != self._spawned_engine:
             self._spawned_engine = engine
-            await self._start()
-
-    async def _start(self) -> None:
-        if self._spawn is not None:
-            with contextlib.suppress(NoEngine):
-                await self._spawn()
+            with contextlib.suppress(NoEngine):  # the screen says that there is none
+                await self.start_engine()
 
     def _state(self, state: PhoneState) -> None:
         self._last = state

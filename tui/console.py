@@ -8,28 +8,34 @@ It holds no state of its own but what a screen is about: the echo of digits, and
 
 from __future__ import annotations
 
-from time import monotonic
-from typing import TYPE_CHECKING, ClassVar
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events, work
 from textual.app import App
 from textual.binding import Binding, BindingType
 
+from phone.client import EngineGone, NoEngine, Refused
 from phone.protocol import commands as cmd
 from phone.protocol import events as ev
 from phone.state import PhoneState
 from tui import terminal
 from tui.actions import bindings, types_text
 from tui.commands import ActionProvider
-from tui.dialogs.help import HelpScreen
+from tui.dialogs.help import HelpScreen, Situation
 from tui.dialogs.quit import Leave, QuitDialog
 from tui.dialogs.transfer import TransferDialog
-from tui.i18n import _
+from tui.i18n import _, set_language
+from tui.screens.following import FollowingScreen
 from tui.screens.main import MainScreen
 from tui.text import clean
 from tui.theme import textual_theme
+from tui.timeline import Timeline
+from tui.toast_board import ToastBoard
 from tui.toasts import Toast, toast_for
-from tui.verbs import DTMF_KEYS, Verbs
+from tui.verbs import DTMF_KEYS, Verbs, attempt
 from tui.widgets.alert import ringing
 from tui.widgets.calls import current_call
 from tui.widgets.dial_line import DIAL_CHARACTERS, DialLine
@@ -38,10 +44,31 @@ from tui.widgets.recent import RecentList
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from rich.console import RenderableType
+    from textual.notifications import SeverityLevel
     from textual.timer import Timer
 
+    from phone.protocol.snapshots import CallSlice
     from tui.bridge import Bridge
+    from tui.crash import FaultLog
+    from tui.setup import Setup
     from tui.widgets.list_rows import ListRows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """How the console spends bytes and colours."""
+
+    theme: str = "dark"
+    default_theme: str = "dark"
+    """What the theme ``auto`` means in this terminal."""
+
+    meters: bool = True
+    meters_by_default: bool = True
+    """What ``auto`` means in this terminal: over SSH none."""
+
+    poll_s: float = 0.1
+    """Distance of two looks at the levels."""
 
 
 class ConsoleApp(App[Leave]):
@@ -56,19 +83,34 @@ class ConsoleApp(App[Leave]):
         Binding("shift+tab", "app.focus_previous", show=False),
     ]
 
-    def __init__(self, bridge: Bridge, *, theme: str = "dark") -> None:
+    def __init__(
+        self,
+        bridge: Bridge,
+        profile: Profile | None = None,
+        *,
+        faults: FaultLog | None = None,
+        setup: Setup | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``setup`` makes the wizard come first; ``clock`` gives Unix time."""
         super().__init__()
-        self._wanted_theme = textual_theme(theme)
+        self.profile = profile or Profile()
         self.bridge = bridge
         self.verbs = Verbs(self)
         self.state = PhoneState()
         self.attached = True
+        self.failed = False
+        self.timeline = Timeline()
+        self._faults = faults
+        self._setup = setup
+        self._meters = self.profile.meters
         self._started = False
         self._echo: tuple[str, str] = ("", "")
         self._missed_seen = 0
-        self._told: dict[str, float] = {}
+        self._board = ToastBoard(show=self._show_toast, clear=self.clear_notifications, clock=time.monotonic)
         self._clock: Timer | None = None
-        self._main = MainScreen()
+        self._poll: Timer | None = None
+        self._main = MainScreen(clock=clock, on_fault=self.note_fault)
         self._actions: dict[str, Callable[[], Awaitable[None]]] = {
             "app.help": self.show_help,
             "call.answer": self.verbs.answer,
@@ -80,6 +122,7 @@ class ConsoleApp(App[Leave]):
             "call.swap": self.verbs.swap,
             "conn.retry": self.retry,
             "app.settings": self.show_settings,
+            "app.log": self.show_log,
             "app.search": self.search,
             "app.quit": self.ask_quit,
         }
@@ -90,9 +133,12 @@ class ConsoleApp(App[Leave]):
 
     async def on_mount(self) -> None:
         """Show the screen, then follow the engine."""
-        self.theme = self._wanted_theme
+        self.theme = textual_theme(self.profile.theme)
         await self.push_screen(self._main)
+        self._main.show_levels(self._meters)
         terminal.leave_cleanly_on_hangup(self.exit)
+        if self._setup is not None:
+            await self._push_wizard(self._setup)
         self.follow()
 
     @work(exclusive=True)
@@ -114,9 +160,13 @@ class ConsoleApp(App[Leave]):
         self.draw()
         self._set_title()
         self._run_clock()
+        for screen in self.screen_stack:
+            if isinstance(screen, FollowingScreen):
+                screen.on_phone_state(state, attached=attached)
 
     def on_engine_event(self, event: ev.Event) -> None:
-        """Something happened: perhaps a toast."""
+        """Something happened: a line of the timeline, perhaps a toast."""
+        self.timeline.note(event)
         if (toast := toast_for(event)) is not None:
             self.show_toast(toast)
 
@@ -145,21 +195,82 @@ class ConsoleApp(App[Leave]):
         elif not counts and self._clock is not None:
             self._clock.stop()
             self._clock = None
+        measured = self._meters and self._talking() is not None
+        if measured and self._poll is None:
+            self._poll = self.set_interval(self.profile.poll_s, self._look_at_levels)
+        elif not measured and self._poll is not None:
+            self._poll.stop()
+            self._poll = None
+            self._main.draw_levels(None, muted=False)
+
+    def _talking(self) -> CallSlice | None:
+        call = current_call(self.state)
+        return call if call is not None and call.state == "active" and not call.held and self.attached else None
+
+    async def _look_at_levels(self) -> None:
+        """Ask how loud it is, while somebody can see it."""
+        call = self._talking()
+        if call is None or self.screen is not self._main:
+            return
+        try:
+            reply = cast("Any", await self.send(cmd.Meters(call.id)))
+        except (Refused, EngineGone):
+            return  # the call has ended meanwhile
+        levels = reply.get("levels") if isinstance(reply, dict) else None
+        self._main.draw_levels(levels if isinstance(levels, dict) else None, muted=call.muted)
 
     def _tick(self) -> None:
         self._main.tick(self.state, attached=self.attached, quiet=not self._started, dtmf=self._echo[1])
 
     def show_toast(self, toast: Toast) -> None:
-        """Show one toast; texts may come from the network, so markup is off."""
-        severity = "information" if toast.severity == "success" else toast.severity
-        if self._told.get(toast.topic, 0.0) > monotonic():
-            self.clear_notifications()  # the newest fact of a topic takes the older one's place
-        self._told[toast.topic] = monotonic() + toast.seconds
-        self.notify(toast.message, title=toast.title, severity=severity, timeout=toast.seconds, markup=False)
+        """Show one toast in place of the one of its topic."""
+        self._board.put(toast)
+
+    def _show_toast(self, toast: Toast, seconds: float) -> None:
+        """Texts may come from the network, so markup is off. Success is a style of ours: Textual takes any class."""
+        severity = cast("SeverityLevel", toast.severity)
+        self.notify(toast.message, title=toast.title, severity=severity, timeout=seconds, markup=False)
+
+    # --- settings of the console itself --------------------------------------------------------------------
+
+    def use_language(self, language: str) -> None:
+        """Every text from now on, and the main screen at once."""
+        set_language("" if language in ("", "auto") else language)
+        self._main.retitle()
+        self.draw()
+
+    def use_theme(self, theme: str) -> None:
+        """Other colours at once."""
+        self.theme = textual_theme(self.profile.default_theme if theme in ("", "auto") else theme)
+
+    def use_meters(self, wanted: str) -> None:
+        """Levels of the sound: yes, no, or as this terminal allows."""
+        self._meters = self.profile.meters_by_default if wanted in ("", "auto") else wanted == "yes"
+        self._main.show_levels(self._meters)
+        self._run_clock()
+
+    # --- faults --------------------------------------------------------------------------------------------
+
+    def note_fault(self, error: Exception) -> None:
+        """Write down what must not happen."""
+        if self._faults is not None:
+            self._faults.write(error)
+
+    def panic(self, *renderables: RenderableType) -> None:
+        """A fault nobody caught: into the file with it; the person gets a sentence once the screen is gone."""
+        self._fatal_error()
+
+    def _fatal_error(self) -> None:
+        """Textual's last word, which would print a traceback with local variables: a password might be among them."""
+        self.failed = True
+        error = self._exception or sys.exc_info()[1]
+        if isinstance(error, Exception):
+            self.note_fault(error)
+        self._close_messages_no_wait()
 
     # --- what verbs need -----------------------------------------------------------------------------------
 
-    async def send(self, command: cmd.Command) -> object:
+    async def send(self, command: cmd.Command) -> Any:
         """Carry out a command in the engine."""
         return await self.bridge.send(command)
 
@@ -195,7 +306,13 @@ class ConsoleApp(App[Leave]):
     async def on_key(self, event: events.Key) -> None:
         """Digits: tones in a call, else the dial line."""
         character = event.character
-        if self.screen is not self._main or character is None or character not in DIAL_CHARACTERS:
+        if self.screen is not self._main:
+            return
+        if event.key == "enter" and self.focused is None:
+            # Typed faster than the focus moved: what stands in the dial line is what was meant.
+            self._main.query_one(DialLine).submit()
+            return
+        if character is None or character not in DIAL_CHARACTERS:
             return
         event.stop()
         if character in DTMF_KEYS and await self.verbs.digit(character):
@@ -225,14 +342,42 @@ class ConsoleApp(App[Leave]):
     # --- actions that open something -----------------------------------------------------------------------
 
     async def show_help(self) -> None:
-        """Keys and what they do."""
-        self.push_screen(HelpScreen())
+        """Keys and what they do, those of the moment first."""
+        self.push_screen(HelpScreen(self.situation()))
+
+    def situation(self) -> Situation:
+        """What is going on, for help."""
+        if ringing(self.state) is not None:
+            return "ringing"
+        if self._main.query_one(DialLine).field.has_focus:
+            return "typing"
+        if self._main.query_one(RecentList).has_focus:
+            return "recent"
+        if self.state.calls:
+            return "call"
+        return "idle" if self.state.registration.state == "registered" else "reconnecting"
 
     async def show_settings(self) -> None:
         """The settings screen."""
         from tui.screens.settings import SettingsScreen  # its forms are loaded when first opened
 
-        self.push_screen(SettingsScreen(self.bridge))
+        apply = {
+            "console.language": self.use_language,
+            "console.theme": self.use_theme,
+            "console.meters": self.use_meters,
+        }
+        self.push_screen(SettingsScreen(self, apply=apply))
+
+    async def show_log(self) -> None:
+        """Timeline and log."""
+        from tui.screens.log import LogScreen  # loaded when first opened
+
+        self.push_screen(LogScreen(self, self.timeline))
+
+    async def _push_wizard(self, setup: Setup) -> None:
+        from tui.screens.wizard import WizardScreen  # seen once in a life
+
+        await self.push_screen(WizardScreen(self, setup))
 
     async def search(self) -> None:
         """Put the cursor into the dial line, where letters filter the recent calls."""
@@ -252,8 +397,11 @@ class ConsoleApp(App[Leave]):
         """Register now; without an engine, start one."""
         if self.attached:
             await self.verbs.retry()
-        else:
-            await self.bridge.restart_engine()
+            return
+        try:
+            await self.bridge.start_engine()
+        except NoEngine as error:
+            self.tell(_("Not done"), str(error))
 
     async def ask_transfer(self) -> None:
         """Ask for the target of a transfer."""
@@ -277,7 +425,7 @@ class ConsoleApp(App[Leave]):
     async def _quit(self, choice: Leave | None) -> None:
         if choice is Leave.HANG_UP:
             for call in self.state.calls:
-                await self.bridge.send(cmd.Hangup(call.id))
+                await attempt(self, self.send(cmd.Hangup(call.id)))
         if choice is not None:
             self.exit(choice)
 

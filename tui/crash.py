@@ -29,7 +29,7 @@ class FaultLog:
         self._written: set[str] = set()
 
     def write(self, error: BaseException) -> None:
-        """Write a fault down, once for each place it comes from: a part that is drawn every second may fail as often."""
+        """Write a fault down, once: a part that is drawn every second may fail as often."""
         text = "".join(traceback.format_exception(error))
         if text in self._written:
             return

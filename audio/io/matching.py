@@ -5,10 +5,10 @@
                         ▲
               ReserveControl: how much lies between thread and device at each tick
 
-The thread never waits for the device. What lies ready at the tick is the reserve: too little and sound breaks up, too much
-and it comes late. A ring only tells whole blocks; with the time since the last callback the reserve becomes a smooth
-figure, whose drift is met by resampling a few ppm faster or slower. A pile (a source that was idle hands over all it had
-stored) is thrown away, and each break-up asks for a little more reserve.
+The thread never waits for the device. What lies ready at the tick is the reserve: too little and sound breaks up,
+too much and it comes late. A ring only tells whole blocks; with the time since the last callback the reserve becomes
+a smooth figure, whose drift is met by resampling a few ppm faster or slower. A pile (a source that was idle hands
+over all it had stored) is thrown away, and each break-up asks for a little more reserve.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _BLOCK_MS = 10.0
 
 
 class ReserveControl:
-    """Decides how to steer from the reserve (device samples) seen at every tick; ``base_ms`` of it is never to be used."""
+    """Decides how to steer from the reserve (device samples) seen at every tick. ``base_ms`` of it is never free."""
 
     def __init__(self, rate: int, *, base_ms: float = 0.0) -> None:
         self._rate = rate
@@ -78,7 +78,8 @@ class ReserveControl:
         self._margin_ms = min(self._margin_ms + step_ms, _MARGIN_MAX_MS)
 
     def observe(self, fill: int, on_the_way_s: float) -> int:
-        """Take one tick's ring ``fill`` and the sound that has left (negative: entered) the device since its last callback.
+        """Take one tick's ring ``fill`` and the sound that has left (negative: entered) the device since its last
+        callback.
 
         Says how many samples to throw away now, mostly 0.
         """

@@ -71,7 +71,7 @@ class JitterConfig:
     hold_s: float = 6.0
     """How long a slow packet is remembered."""
 
-    quiet_s: float = 0.060
+    quiet_s: float = 0.160
     """A gap longer than this has been faded out by concealment, so the position may move freely inside it."""
 
 

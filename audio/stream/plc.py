@@ -18,13 +18,22 @@ Samples = NDArray[np.int16]
 
 _SHORTEST_LAG = 32  # 250 Hz at 8 kHz
 _LONGEST_LAG = 160  # 50 Hz
-_TEMPLATE = 160
+_TEMPLATE = 40
 _HISTORY = 3 * _LONGEST_LAG
 _UNVOICED_LAG = 100  # sound without a pitch is repeated in longer pieces, or it hums
 _UNVOICED_BELOW = 0.5
-_HOLD = 80  # samples before the fade starts
-_FADE = 400  # samples the fade takes: silence after 60 ms in all
 _CHANGE_EVERY = 160  # samples until one more period joins the repetition
+
+# How loud the repetition is so many samples into the hole. Appendix I holds 10 ms and is silent at 60 ms; falling at once
+# and ending late scored better by PESQ at every rate of loss, most of all for bursts.
+_FADE_PLACES = (0.0, 160.0, 480.0, 1280.0)
+_FADE_GAINS = (1.0, 0.55, 0.3, 0.0)
+_FADE_END = 1280
+
+
+def _confidence(likeness: float) -> float:
+    """How loud to begin: the less the last period resembled the one before, the less it says about the next."""
+    return min(0.2 + 0.9 * max(likeness, 0.0), 1.0)
 
 
 class PacketLossConcealer:
@@ -38,6 +47,7 @@ class PacketLossConcealer:
         self._cycle_place = 0
         self._periods = 1
         self._step = 0.0
+        self._level = 1.0
         self._source: Signal = self._history
 
     @property
@@ -48,7 +58,7 @@ class PacketLossConcealer:
     @property
     def silent(self) -> bool:
         """Whether concealment has faded out."""
-        return self._concealed >= _HOLD + _FADE
+        return self._concealed >= _FADE_END
 
     def good(self, samples: Samples) -> Samples:
         """Real sound; the first after a hole is blended in."""
@@ -81,6 +91,7 @@ class PacketLossConcealer:
         lag, likeness = best_lag(self._history, _TEMPLATE, _SHORTEST_LAG, _LONGEST_LAG)
         if likeness < _UNVOICED_BELOW:
             lag, _ = best_lag(self._history, _TEMPLATE, _UNVOICED_LAG, _LONGEST_LAG)
+        self._level = _confidence(likeness)
         self._lag = lag
         self._source = self._history
         self._periods = 0
@@ -113,8 +124,7 @@ class PacketLossConcealer:
         ramp = self._lag // 4
         if self._concealed < ramp:
             made += self._step * np.maximum(0.0, 1.0 - (position + 1) / ramp)
-        if self._concealed + count > _HOLD:
-            made *= np.clip(1.0 - (position - _HOLD) / _FADE, 0.0, 1.0)
+        made *= np.interp(position, _FADE_PLACES, _FADE_GAINS) * self._level
         return made.astype(np.float32)
 
     def _blend(self, samples: Samples) -> Samples:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from phone.client import NoEngine, connect_socket
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from phone.config import Configuration
 
@@ -62,24 +62,11 @@ def _run(arguments: argparse.Namespace, configuration: Configuration) -> int:
     try:
         if not _engine_answers(configuration):
             spawn_engine(configuration.socket, configuration.log_file, options)
-        hang_up = run(ConsoleOptions(socket=configuration.socket, spawn=spawn))
+        run(ConsoleOptions(socket=configuration.socket, spawn=spawn))
     except (NoEngine, ValueError) as error:
         say.narrate(str(error))
         return 1
-    if hang_up:
-        _shut_down(configuration)
     return 0
-
-
-def _shut_down(configuration: Configuration) -> None:
-    """The person left and wanted nothing to go on."""
-    from phone.client import Connection, EngineGone, Refused
-
-    try:
-        with Connection(configuration.socket) as connection:
-            connection.call("shutdown")
-    except (NoEngine, EngineGone, Refused):
-        pass  # it has ended by itself
 
 
 def engine_options(arguments: argparse.Namespace) -> list[str]:
@@ -92,9 +79,14 @@ def engine_options(arguments: argparse.Namespace) -> list[str]:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    from phone.demo.run import DemoFailed, run
+
+    def inside(config: Path, socket: Path) -> int:
+        arguments.demo, arguments.config, arguments.socket = False, config, socket
+        return console(arguments)
+
     try:
-        demo = importlib.import_module("phone.demo")
-    except ImportError:
-        say.narrate("The demo is not part of this version; write a config.toml and run offhook.")
+        return run(inside)
+    except DemoFailed as error:
+        say.narrate(str(error))
         return 1
-    return int(demo.run(arguments))

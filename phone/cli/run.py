@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 from phone import paths, secrets
@@ -21,8 +23,13 @@ if TYPE_CHECKING:
 
     from phone.config import Configuration
 
+_log = logging.getLogger(__name__)
+
 READY = "ready"
 RUNNING = "running"
+"""Followed by the sentence for a parent that cannot find the engine it lost against."""
+
+END_TIMEOUT_S = 3.0
 
 
 class _Outcome:
@@ -89,6 +96,7 @@ def _run_engine(configuration: Configuration, password: str, log: Log, outcome: 
         say=say.narrate,
         on_event=printer.note if printer is not None else lambda _: None,
         on_ready=lambda: outcome.tell(READY),
+        on_ending=_end_in_time,
     )
 
     async def run_engine() -> None:
@@ -98,16 +106,26 @@ def _run_engine(configuration: Configuration, password: str, log: Log, outcome: 
         asyncio.run(run_engine())
     except AlreadyRunning as error:
         say.narrate(str(error))
-        outcome.tell(RUNNING)
+        outcome.tell(f"{RUNNING} {error}" if error.same_profile else str(error))
         return 1
     except (SocketInUse, paths.PathError, OSError) as error:
         return outcome.fail(str(error), 1)
     except (ConfigError, TransportError) as error:
         return outcome.fail(str(error), 2)
+    except Exception:  # noqa: BLE001 - the last supervisor: whatever it is, the log has it and the person a sentence
+        _log.exception("! the engine failed")
+        return outcome.fail(f"The engine failed, which is a mistake of ours; {configuration.log_file} says where.", 1)
     finally:
         if printer is not None:
             printer.close()
     return 0
+
+
+def _end_in_time() -> None:
+    """Three seconds at most, whatever hangs: a sound server, a name server, a thread of theirs."""
+    timer = threading.Timer(END_TIMEOUT_S, os._exit, [0])
+    timer.daemon = True
+    timer.start()
 
 
 def _separate_from_terminal() -> None:

@@ -231,6 +231,14 @@ class TestSound:
     action: Literal["start", "stop", "poll"] = "poll"
 
 
+@dataclass(frozen=True, slots=True)
+class TailLog:
+    """The newest ``lines`` lines of the engine's log, oldest first: ``{"file", "lines"}``. Secrets are not in it."""
+
+    method: ClassVar[str] = "tail_log"
+    lines: int = 200
+
+
 Command = (
     Attach
     | Events
@@ -258,6 +266,7 @@ Command = (
     | Settings
     | ChangeSettings
     | TestSound
+    | TailLog
 )
 COMMANDS: dict[str, type[Command]] = {command.method: command for command in typing.get_args(Command)}
 

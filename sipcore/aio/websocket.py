@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,10 @@ from sipcore.errors import TransportError
 from sipcore.locate import Target, is_address
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from websockets.asyncio.server import ServerConnection as AcceptedSocket
+
     from sipcore.config import ServerAddress
 
 # At DEBUG the library logs whole frames, credentials included; what we log goes through trace.py.
@@ -206,3 +211,63 @@ def _closed_sentence(error: exceptions.ConnectionClosed, server: ServerAddress) 
     if error.rcvd.code in _NO_WAIT_CODES:
         return f"{where} closed the connection ({error.rcvd.code})."
     return f"{where} closed the connection with an error ({error.rcvd.code})."
+
+
+# --- the server's side, for the demo PBX and the tests ---------------------------------------------------------
+
+
+class ServerConnection:
+    """One client of :func:`listen_websocket`."""
+
+    def __init__(self, socket: AcceptedSocket) -> None:
+        self._socket = socket
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._order = asyncio.Lock()
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        """Every message until the connection ends."""
+        try:
+            while True:
+                yield await self._socket.recv(decode=False)
+        except exceptions.ConnectionClosed:
+            return
+
+    def send(self, data: bytes) -> None:
+        """Send one message; messages keep their order."""
+        task = asyncio.create_task(self._send(data))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def abort(self) -> None:
+        """Break the connection without a goodbye."""
+        self._socket.transport.abort()
+
+    async def _send(self, data: bytes) -> None:
+        async with self._order:
+            with contextlib.suppress(exceptions.ConnectionClosed):
+                await self._socket.send(data, text=_is_text(data))
+
+
+async def listen_websocket(
+    host: str, port: int, on_connection: Callable[[ServerConnection], Awaitable[None]]
+) -> tuple[int, Callable[[], None]]:
+    """Accept SIP WebSocket clients; returns the port and a function that stops listening. Raises OSError."""
+
+    from websockets.asyncio.server import serve  # phones never listen, and start faster without it
+
+    async def accepted(socket: AcceptedSocket) -> None:
+        await on_connection(ServerConnection(socket))
+
+    server = await serve(
+        accepted,
+        host,
+        port,
+        subprotocols=[Subprotocol("sip")],
+        compression=None,
+        ping_interval=None,
+        max_size=MAX_MESSAGE,
+        server_header=None,
+        logger=_library_log,
+    )
+    bound: int = next(iter(server.sockets)).getsockname()[1]
+    return bound, functools.partial(server.close, close_connections=False)

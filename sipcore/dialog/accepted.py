@@ -5,8 +5,6 @@ retransmission until it reaches T2 seconds [...], regardless of the transport pr
 the hop that loses it may be another one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from sipcore.dialog.call import Call
@@ -50,11 +48,15 @@ class Accepted:
         self._call.start(Timer.GIVE_UP_2XX, now + TIMEOUT)
 
     def ack(self, ack: Request | None, now: float) -> None:
-        """Its ACK came; None where a later INVITE proves that the peer has seen the 2xx."""
+        """Its ACK came; None where a later INVITE proves that the peer has seen the 2xx of the first."""
         if self.waiting:
             self.waiting = False
             self._call.stop(Timer.RETRANSMIT_2XX, Timer.GIVE_UP_2XX)
             self._acked(ack, now)
+
+    def supersede(self) -> None:
+        """A later 2xx takes its place, and its timers."""
+        self.waiting = False
 
     def retransmit(self, now: float) -> None:
         """Timer RETRANSMIT_2XX went off."""

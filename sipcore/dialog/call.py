@@ -3,18 +3,19 @@
 verb modules ── feed(input) ──▶ table (session.py) ── effects ──▶ usage.py
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from sipcore.dialog.core import Core, Timer
-from sipcore.dialog.dialog import Dialog
 from sipcore.dialog.session import Effect, Input, SessionMachine, State
 from sipcore.dialog.session_timer import SessionTimer
 from sipcore.events import CallId, CallState, CallStateChanged, EndedBy, Event, HoldChanged, MediaNegotiated
 from sipcore.media import Direction, LocalMedia, MediaParameters
 from sipcore.sdp.offer_answer import OfferAnswer
+
+if TYPE_CHECKING:
+    from sipcore.dialog.dialog import Dialog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,6 @@ A call outlives its signalling: after ``flow_lost`` it goes on, what the user wa
 LocalProtocolError where they do not fit, and change nothing then.
 """
 
-from __future__ import annotations
-
 from sipcore.auth.authenticator import Authenticator
 from sipcore.config import Account
 from sipcore.dialog.core import CallSettings, Core, Timer

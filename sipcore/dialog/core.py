@@ -4,22 +4,23 @@ a verb's module ── request(…, handler) ──▶ Core ──▶ transactio
 handler(Response | Failure, now) ◀── Core ◀── its events
 """
 
-from __future__ import annotations
-
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sipcore.auth.authenticator import Authenticator
 from sipcore.config import Account
-from sipcore.events import CallId, Event, FlowId
 from sipcore.ids import IdSource
 from sipcore.message.message import Request, Response
-from sipcore.message.uri import NameAddr
 from sipcore.transaction.authenticated import AuthenticatedRequest
 from sipcore.transaction.events import ResponseReceived, TransactionId, TransactionTimedOut, TransactionTransportFailed
 from sipcore.transaction.layer import TransactionLayer
 from sipcore.transaction.timers import TIMEOUT, TimerQueue
+
+if TYPE_CHECKING:
+    from sipcore.events import CallId, Event, FlowId
+    from sipcore.message.uri import NameAddr
 
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, NOTIFY, PRACK, UPDATE"
 SUPPORTED = "replaces, timer, 100rel"

@@ -7,9 +7,8 @@ The route set decides what a request says, never where it goes: every request of
 account's flow (RFC 7118 Appendix B; a WebSocket client reaches everybody through its server alone).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from sipcore.errors import ParseError
 from sipcore.message.message import Request, Response
@@ -42,7 +41,7 @@ class Dialog:
     """Methods of the last Allow seen; empty where there was none."""
 
     @classmethod
-    def as_client(cls, request: Request, response: Response) -> Dialog:
+    def as_client(cls, request: Request, response: Response) -> Self:
         """The dialog that ``response`` to our ``request`` makes (§12.1.2); raises ParseError."""
         to = response.to
         if to.tag is None:
@@ -61,7 +60,7 @@ class Dialog:
         return dialog
 
     @classmethod
-    def as_server(cls, request: Request, local_tag: str) -> Dialog:
+    def as_server(cls, request: Request, local_tag: str) -> Self:
         """The dialog that our response to ``request`` makes (§12.1.1); raises ParseError."""
         dialog = cls(
             call_id=request.call_id,

@@ -1,7 +1,5 @@
 """A BYE and what becomes of it (RFC 3261 §15): it is sent until the peer has heard it, on a later flow if need be."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from sipcore.dialog.core import Core, Failure, Outcome, Timer

@@ -5,8 +5,6 @@ request ─┬─ To tag ─▶ its call ─▶ usage, or 481
          └─ CANCEL, OPTIONS, NOTIFY message-summary, the rest
 """
 
-from __future__ import annotations
-
 from sipcore.dialog.core import Core
 from sipcore.dialog.info import parse_message_summary_untrusted
 from sipcore.dialog.invite_in import IncomingInvite

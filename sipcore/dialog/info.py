@@ -1,7 +1,5 @@
 """Bodies of INFO and of the voicemail indication: DTMF digits (de facto) and message summaries (RFC 3842 §5.2)."""
 
-from __future__ import annotations
-
 import re
 
 from sipcore.events import MessageWaiting

@@ -5,8 +5,6 @@ INVITE ─▶ ring: 180 ─┬─ answer: 200 until ACK
                      └─ CANCEL: 487
 """
 
-from __future__ import annotations
-
 from sipcore.dialog.accepted import Accepted
 from sipcore.dialog.call import Call
 from sipcore.dialog.core import Timer, sdp_of, set_body

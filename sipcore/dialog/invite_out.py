@@ -5,10 +5,9 @@ INVITE ─┬─ 1xx ─▶ early dialog by To tag ─▶ PRACK if reliable, ear
         └─ 3xx, 422, 488 ─▶ tried once more where that makes sense, else the end
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sipcore.dialog.call import Call
 from sipcore.dialog.core import Failure, Outcome, Timer, sdp_of, set_body
@@ -22,7 +21,9 @@ from sipcore.message.message import Request, Response
 from sipcore.message.status import is_redirect
 from sipcore.message.uri import NameAddr, Uri
 from sipcore.sdp.offer_answer import OfferAnswer, Unacceptable
-from sipcore.transaction.authenticated import AuthenticatedRequest
+
+if TYPE_CHECKING:
+    from sipcore.transaction.authenticated import AuthenticatedRequest
 
 _NOT_ACCEPTABLE = (415, 488, 606)
 _MAX_INTERVAL_RETRIES = 2

@@ -5,8 +5,6 @@ INVITE without          200 with our offer, its answer in the ACK
 UPDATE                  200, with our answer if it had an offer
 """
 
-from __future__ import annotations
-
 from sipcore.dialog.accepted import Accepted
 from sipcore.dialog.call import Call
 from sipcore.dialog.core import sdp_of, set_body
@@ -41,11 +39,12 @@ class ModifiedByPeer:
             return _later(self._call, invite)
         if refusal := refusal_of_offer(invite, self._call.timer):
             return refusal
-        if self.accepted is not None:
-            self.accepted.ack(None, now)
         response = self._answer(invite, now, offer_if_none=True)
         if not response.is_success:
             return response
+        if self.accepted is not None:
+            # RFC 5407 §3.1.4: this INVITE overtook the ACK of the one before.
+            self.accepted.supersede()
         self.accepted = Accepted(
             self._call,
             transaction,

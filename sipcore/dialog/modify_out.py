@@ -8,10 +8,9 @@ What the user wants is noted first and sent when the dialog is free and signalli
 is not lost. A refused re-INVITE leaves the session as it was.
 """
 
-from __future__ import annotations
-
 import enum
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sipcore.dialog.call import Call
 from sipcore.dialog.core import Failure, Outcome, Timer, sdp_of, set_body
@@ -22,7 +21,9 @@ from sipcore.media import Direction, LocalMedia
 from sipcore.message.fields import RetryAfter
 from sipcore.message.message import Response
 from sipcore.sdp.offer_answer import NegotiationState, Unacceptable
-from sipcore.transaction.authenticated import AuthenticatedRequest
+
+if TYPE_CHECKING:
+    from sipcore.transaction.authenticated import AuthenticatedRequest
 
 GONE_STATUSES = (404, 408, 481)
 """The peer (or its proxy) knows no such call any more, and said so itself."""
@@ -58,7 +59,7 @@ class _Wish:
             return "hold" if self.hold else "resume"
         return "update_media" if self.media is not None else "refresh"
 
-    def over(self, older: _Wish) -> _Wish:
+    def over(self, older: "_Wish") -> "_Wish":
         """This wish on top of an older one that was not granted."""
         return _Wish(
             older.hold if self.hold is None else self.hold,

@@ -1,7 +1,5 @@
 """Who is there: live calls, and dialogs that are being ended (RFC 3261 §12.2.2)."""
 
-from __future__ import annotations
-
 from sipcore.dialog.core import Core
 from sipcore.dialog.dialog import Dialog, DialogId
 from sipcore.dialog.farewell import Farewell

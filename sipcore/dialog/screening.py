@@ -1,7 +1,5 @@
 """What is refused before anybody sees it: requests we cannot serve (RFC 3261 §8.2)."""
 
-from __future__ import annotations
-
 from sipcore.dialog.core import ACCEPT, ALLOW, EXTENSIONS, SUPPORTED
 from sipcore.dialog.session_timer import SessionTimer
 from sipcore.message.message import Request, Response

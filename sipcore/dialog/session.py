@@ -8,8 +8,6 @@
 Only this file decides what follows what. It knows no message; :mod:`sipcore.dialog.usage` carries the effects out.
 """
 
-from __future__ import annotations
-
 import enum
 from dataclasses import dataclass, field
 

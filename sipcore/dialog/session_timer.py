@@ -4,8 +4,6 @@ we refresh:   REFRESH at half the interval, EXPIRE at its end
 they refresh: EXPIRE at the interval less min(32 s, a third of it)
 """
 
-from __future__ import annotations
-
 from sipcore.dialog.core import CallSettings, Timer
 from sipcore.errors import ParseError
 from sipcore.events import CallId

@@ -1,7 +1,5 @@
 """What a user dials, as a SIP URI: an extension, a number, an address or a link (RFC 3261 §19.1.6, RFC 3966)."""
 
-from __future__ import annotations
-
 import re
 
 from sipcore.errors import LocalProtocolError, ParseError

@@ -4,9 +4,8 @@ REFER ──202──▶ SUBSCRIBED ──NOTIFY sipfrag 1xx──▶ SUBSCRIBED
                    └──sipfrag 3xx-6xx, terminated, silence──▶ done, our call goes on
 """
 
-from __future__ import annotations
-
 import re
+from typing import TYPE_CHECKING
 
 from sipcore.dialog.call import Call
 from sipcore.dialog.core import Failure, Outcome, Timer
@@ -17,7 +16,9 @@ from sipcore.events import TransferProgress, VerbFailed
 from sipcore.message.fields import Event, Replaces, SubscriptionState
 from sipcore.message.message import Request, Response
 from sipcore.message.uri import NameAddr, Uri
-from sipcore.transaction.authenticated import AuthenticatedRequest
+
+if TYPE_CHECKING:
+    from sipcore.transaction.authenticated import AuthenticatedRequest
 
 # RFC 3420: a sipfrag starts with a status line.
 _STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2})(?: ([^\r\n]{0,200}))?", re.IGNORECASE)

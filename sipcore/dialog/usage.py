@@ -4,17 +4,13 @@ table (session.py) ── effects ──▶ Usage ──▶ invite_out, invite_i
 requests of the dialog ─────────▶ Usage ──▶ modify_in, transfer, invite_in, info
 """
 
-from __future__ import annotations
-
-from typing import Protocol, assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from sipcore.dialog.call import Call
 from sipcore.dialog.core import Core, Failure, Outcome, Timer, set_body
 from sipcore.dialog.dialog import Dialog, DialogId
 from sipcore.dialog.farewell import Farewell
 from sipcore.dialog.info import DTMF_RELAY, dtmf_relay, parse_dtmf_untrusted
-from sipcore.dialog.invite_in import IncomingInvite
-from sipcore.dialog.invite_out import OutgoingInvite
 from sipcore.dialog.modify_in import ModifiedByPeer
 from sipcore.dialog.modify_out import GONE_STATUSES, Modifier
 from sipcore.dialog.screening import ALLOW_EVENTS, capabilities
@@ -25,6 +21,10 @@ from sipcore.events import CallEnded, CallId, CallState, DtmfInfoReceived, Ended
 from sipcore.message.fields import Reason
 from sipcore.message.message import Request, Response
 from sipcore.transaction.events import TransactionId
+
+if TYPE_CHECKING:
+    from sipcore.dialog.invite_in import IncomingInvite
+    from sipcore.dialog.invite_out import OutgoingInvite
 
 _ALL_BUT_BYE = tuple(timer for timer in Timer if timer is not Timer.BYE)
 

@@ -7,16 +7,17 @@ For everything outside this layer that sends requests: calls, registrations, kee
 and compares :attr:`AuthenticatedRequest.transaction` with that of the events it gets, each time anew.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sipcore.auth.authenticator import Authenticator
 from sipcore.events import FlowId
 from sipcore.message.fields import CSeq
 from sipcore.message.message import Request, Response
-from sipcore.transaction.events import TransactionId
 from sipcore.transaction.layer import TransactionLayer
+
+if TYPE_CHECKING:
+    from sipcore.transaction.events import TransactionId
 
 _CHALLENGES = (401, 407)
 

@@ -7,8 +7,6 @@ Sans-I/O: :meth:`ClientTransaction.handle` consumes an input and leaves its effe
 :attr:`~ClientTransaction.effects`. The caller owns the clock and carries the effects out.
 """
 
-from __future__ import annotations
-
 import enum
 from dataclasses import dataclass, field
 

@@ -4,8 +4,6 @@ request ─▶ record + machine ─▶ transmits
 response ─▶ match (RFC 3261 §17.1.3) ─▶ machine ─▶ effects ─▶ ACK, events, timers
 """
 
-from __future__ import annotations
-
 import enum
 from dataclasses import dataclass, field
 from typing import assert_never

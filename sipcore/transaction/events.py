@@ -1,7 +1,5 @@
 """What the transaction layer tells its users (RFC 3261 §17), and how flows are described to it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from sipcore.events import FlowId

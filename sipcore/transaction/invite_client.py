@@ -7,8 +7,6 @@ Sans-I/O: :meth:`InviteClientTransaction.handle` consumes an input and leaves it
 :attr:`~InviteClientTransaction.effects`. The caller owns the clock and carries the effects out.
 """
 
-from __future__ import annotations
-
 import enum
 from dataclasses import dataclass, field
 

@@ -9,8 +9,6 @@ Sans-I/O: :meth:`InviteServerTransaction.handle` consumes an input and leaves it
 :attr:`~InviteServerTransaction.effects`. The caller owns the clock and carries the effects out.
 """
 
-from __future__ import annotations
-
 import enum
 from dataclasses import dataclass, field
 

@@ -7,8 +7,6 @@
 Sans-I/O: after each call, drain :meth:`~TransactionLayer.transmits` and :meth:`~TransactionLayer.events`.
 """
 
-from __future__ import annotations
-
 from sipcore.events import FlowId, Transmit
 from sipcore.ids import IdSource
 from sipcore.message.message import Message, Request, Response

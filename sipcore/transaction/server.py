@@ -8,8 +8,6 @@ Sans-I/O: :meth:`ServerTransaction.handle` consumes an input and leaves its effe
 :attr:`~ServerTransaction.effects`. The caller owns the clock and carries the effects out.
 """
 
-from __future__ import annotations
-
 import enum
 from dataclasses import dataclass, field
 

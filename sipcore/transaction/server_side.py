@@ -8,8 +8,6 @@ A transaction outlives its flow: what it has to say waits for the next one, beca
 responses by branch alone (§17.1.3) takes them from there.
 """
 
-from __future__ import annotations
-
 import enum
 from dataclasses import dataclass, field
 from typing import assert_never

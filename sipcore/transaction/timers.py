@@ -5,8 +5,6 @@
 A deadline is a moment on the clock the caller owns; setting a key again replaces its deadline.
 """
 
-from __future__ import annotations
-
 import heapq
 from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar

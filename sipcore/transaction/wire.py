@@ -1,9 +1,8 @@
 """What the two halves of the transaction layer share: open flows, timers, and the drains."""
 
-from __future__ import annotations
-
 import enum
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sipcore.events import FlowId, Transmit
@@ -22,7 +21,7 @@ class Wire:
     timers: TimerQueue[TimerKey] = field(default_factory=TimerQueue)
     transmits: list[Transmit] = field(default_factory=list)
     events: list[TransactionEvent] = field(default_factory=list)
-    numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def send(self, flow: FlowId | None, data: bytes) -> None:
         """Queue ``data``; what is meant for a flow that is gone is dropped."""

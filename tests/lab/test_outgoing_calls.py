@@ -25,12 +25,17 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.lab
 
 
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
 def test_echo_from_and_to_wav_files(
-    asterisk: Asterisk, make_engine: Callable[..., Engine], speech: Path, tmp_path: Path
+    asterisk: Asterisk, make_engine: Callable[..., Engine], speech: Path, tmp_path: Path, scheme: str
 ) -> None:
     """What the microphone said comes back in the earpiece; the delay is the phone's and the PBX's together."""
     earpiece = tmp_path / "earpiece.wav"
-    engine = make_engine(asterisk.ws_uri, audio={"input": f"wav:{speech}", "output": f"wav:{earpiece}"})
+    engine = make_engine(
+        asterisk.wss_uri if scheme == "wss" else asterisk.ws_uri,
+        account={"tls_ca": str(asterisk.ca_file)},
+        audio={"input": f"wav:{speech}", "output": f"wav:{earpiece}"},
+    )
     engine.start()
     engine.wait_registered()
     engine.dial("600")
@@ -39,7 +44,7 @@ def test_echo_from_and_to_wav_files(
     engine.wait_no_calls()
     asterisk.wait_no_channels()
     match = heard_in(speech, earpiece)
-    print(f"echo by wav: {match.coefficient:.4f}, {match.delay_s * 1000:.0f} ms")
+    print(f"echo by wav over {scheme}: {match.coefficient:.4f}, {match.delay_s * 1000:.0f} ms")
     assert match.coefficient >= 0.9
 
 

@@ -16,13 +16,13 @@ from phone.client import Connection, EngineClient, EngineGone, NoEngine, Refused
 from phone.paths import PathError
 from phone.protocol import commands as cmd
 from phone.protocol import events as ev
+from phone.protocol.snapshots import CallMedia
 from phone.protocol.wire import MAX_LINE_BYTES, PROTOCOL, ErrorCode
 from phone.server import MAX_CLIENTS, MAX_UNREAD_BYTES, STATE_INTERVAL_S, ControlServer, SocketInUse
 from phone.state import PhoneState, reduce
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.timeout(10)
@@ -122,7 +122,7 @@ def run(path: Path, body: Callable[[Desk], Awaitable[None]], **options: Any) -> 
 
 async def until(predicate: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not predicate():
+        while not predicate():  # noqa: ASYNC110 - what is waited for happens in another process or thread
             await asyncio.sleep(0.005)
 
 
@@ -335,7 +335,7 @@ class TestAttach:
             await client.ask("attach", protocol=PROTOCOL)
             began, ended = time.monotonic(), 0.0
             for number in range(300):
-                desk.happen(ev.MediaMeasured(at=1.0, call="none", media=ev.CallMedia()))
+                desk.happen(ev.MediaMeasured(at=1.0, call="none", media=CallMedia()))
                 desk.happen(ev.AudioChanged(at=1.0, input=str(number), output="", ring=""))
                 await asyncio.sleep(0.001)
             states, inputs = 0, "0"
@@ -353,7 +353,7 @@ class TestAttach:
         async def body(desk: Desk) -> None:
             client = await Raw.connect(path)
             await client.ask("events")
-            desk.happen(ev.MediaMeasured(at=1.0, call="x", media=ev.CallMedia()))
+            desk.happen(ev.MediaMeasured(at=1.0, call="x", media=CallMedia()))
             desk.happen(REGISTERED)
             message = await client.read()
             assert message["method"] == "event"
@@ -368,7 +368,6 @@ class TestAttach:
         async def body(desk: Desk) -> None:
             idle, reading = await Raw.connect(path), await Raw.connect(path)
             idle.reader._transport.pause_reading()  # type: ignore[attr-defined]
-            await idle.ask("status") if False else None
             for client in (idle, reading):
                 client.send({"id": 1, "method": "attach", "params": {"protocol": PROTOCOL}})
             assert (await reading.read())["id"] == 1

@@ -7,8 +7,12 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
+from phone.config import Configuration, Options
+from phone.protocol import commands as cmd
+from phone.protocol.codec import to_json
 from phone.protocol.snapshots import CallMedia, CallSlice, HistoryEntry, RegistrationSlice, TransportSlice
 from phone.server import ControlServer
+from phone.settings import LiveSettings, Settings
 from phone.state import PhoneState
 from tui.bridge import Bridge
 from tui.console import ConsoleApp
@@ -59,21 +63,77 @@ def over(entry: int, **parts: Any) -> HistoryEntry:
     return HistoryEntry(id=entry, **(values | parts))
 
 
+CONFIG = """# the lab
+[account]
+server = "ws://pbx:8088/ws"
+username = "1001"
+"""
+
+DEVICES = {
+    "devices": [
+        {"name": "USB Headset", "role": "input", "default": False, "system": "portaudio", "monitor": False},
+        {"name": "USB Headset", "role": "output", "default": True, "system": "portaudio", "monitor": False},
+        {"name": "Monitor of USB Headset", "role": "input", "default": False, "system": "pulse", "monitor": True},
+    ],
+    "problem": None,
+}
+
+
 class Engine:
-    """State out, commands in."""
+    """State out, commands in; the settings are real ones, in a file of the test's directory."""
 
     def __init__(self, path: Path, state: PhoneState) -> None:
         self.state = state
         self.commands: list[Command] = []
+        self.polls: list[Command] = []
+        self.answers: dict[str, Any] = {}
+        """What to answer to a method, where ``{}`` is not enough."""
+
+        self.busy = False
         self.path = path
+        self.config = path.with_name("config.toml")
+        self._settings: LiveSettings | None = None
         self.server = self._make("engine-1")
 
     def _make(self, engine: str) -> ControlServer:
         return ControlServer(self.path, engine=engine, version="test", state=lambda: self.state, execute=self._execute)
 
+    @property
+    def settings(self) -> LiveSettings:
+        """The settings of :data:`CONFIG`, or of what was written to the file since."""
+        if self._settings is None:
+            if not self.config.exists():
+                self.config.write_text(CONFIG)
+            found = Settings(Options(config=self.config), {"HOME": str(self.path.parent)})
+            self._settings = LiveSettings(found, self, found.load())
+        return self._settings
+
     async def _execute(self, command: Command) -> Any:
-        self.commands.append(command)
-        return {}
+        match command:
+            case cmd.Meters() | cmd.TailLog() | cmd.TestSound("poll"):
+                self.polls.append(command)
+            case cmd.Settings():
+                return to_json(await self.settings.describe())
+            case cmd.Devices():
+                return DEVICES
+            case cmd.ChangeSettings(values, password, keep):
+                self.commands.append(command)
+                return to_json(await self.settings.change(values, password=password, keep_password=keep))
+            case _:
+                self.commands.append(command)
+        return self.answers.get(command.method, {})
+
+    async def use_devices(self, configuration: Configuration) -> None:
+        """The settings reach the sound."""
+
+    def use_verbose(self, on: bool) -> None:
+        """The settings reach the log."""
+
+    async def use_password(self, password: str) -> None:
+        """The settings reach the registration."""
+
+    async def use_configuration(self, configuration: Configuration) -> None:
+        """The settings reach the account."""
 
     def change(self, state: PhoneState) -> None:
         """Tell attached consoles of a new state."""

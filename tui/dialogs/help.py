@@ -1,36 +1,65 @@
-"""The help screen: every action with its keys, straight from the registry."""
+"""The help screen: what the keys do right now, then every action, straight from the registry."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.actions import ACTIONS, bindings, key_label
+from tui.actions import ACTIONS, BY_ID, bindings, key_label
 from tui.i18n import _
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
+Situation = Literal["idle", "ringing", "call", "reconnecting", "typing", "recent"]
 
-def help_text() -> str:
+_KEY_CELLS = 14
+
+_USEFUL: dict[Situation, tuple[str, ...]] = {
+    "idle": ("call.redial", "app.search", "app.settings"),
+    "ringing": ("call.answer", "call.hangup"),
+    "call": ("call.hangup", "call.hold", "call.mute", "call.transfer", "call.swap"),
+    "reconnecting": ("conn.retry", "app.settings", "app.log"),
+    "typing": ("call.answer", "call.hangup"),
+    "recent": ("call.redial", "app.search"),
+}
+
+
+def situation_lines(situation: Situation) -> list[str]:
+    """One sentence about what is going on, and the keys for it."""
+    sentences: dict[Situation, str] = {
+        "idle": _("No call is up. Type a number and press Enter."),
+        "ringing": _("Somebody calls. Letters do nothing for a moment, so that typing answers no call."),
+        "call": _("A call is up. Digits are sent as tones."),
+        "reconnecting": _("There is no registration now; Offhook goes on trying by itself."),
+        "typing": _("You are typing into the dial line: letters filter the recent calls, Enter dials, Escape leaves."),
+        "recent": _("The recent calls have the keys: arrows move, Enter calls back, Escape leaves."),
+    }
+    return [sentences[situation], *(_line(action) for action in _USEFUL[situation])]
+
+
+def help_text(situation: Situation = "idle") -> str:
     """Keys, titles and explanations, a line each."""
-    keys: dict[str, list[str]] = {}
-    for key, action in bindings():
-        keys.setdefault(action.id, []).append(key_label(key))
-    lines = [f"{' '.join(keys[action.id]):<12} {_(action.title)}: {_(action.help)}" for action in ACTIONS]
-    lines += [
-        "",
-        f"{'0-9 * #':<12} " + _("Dial while idle, tones in a call"),
-        f"{'Enter':<12} " + _("Dial, or call the selected number back"),
-        f"{'Tab':<12} " + _("Next pane"),
-        f"{'Esc':<12} " + _("Back to the calls; it never hangs up"),
-        f"{'Ctrl+P':<12} " + _("Every command by name"),
-    ]
+    lines = [*situation_lines(situation), "", *(_line(action.id) for action in ACTIONS), ""]
+    for keys, text in (
+        ("0-9 * #", _("Dial while idle, tones in a call")),
+        ("Enter", _("Dial, or call the selected number back")),
+        ("Tab", _("Next pane")),
+        ("Esc", _("Back to the calls; it never hangs up")),
+        ("Ctrl+P", _("Every command by name")),
+    ):
+        lines.append(f"{keys:<{_KEY_CELLS}} {text}")
     return "\n".join(lines)
+
+
+def _line(action_id: str) -> str:
+    keys = " ".join(key_label(key) for key, action in bindings() if action.id == action_id)
+    action = BY_ID[action_id]
+    return f"{keys:<{_KEY_CELLS}} {_(action.title)}: {_(action.help)}"
 
 
 class HelpScreen(ModalScreen[None]):
@@ -38,11 +67,12 @@ class HelpScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,q", "dismiss(None)", show=False)]
 
-    def __init__(self) -> None:
+    def __init__(self, situation: Situation = "idle") -> None:
         super().__init__(classes="dialog")
+        self._situation: Situation = situation
 
     def compose(self) -> ComposeResult:
         """One scrolling text."""
         with VerticalScroll(classes="box wide") as box:
             box.border_title = _("Keys")
-            yield Static(help_text(), markup=False)
+            yield Static(help_text(self._situation), markup=False)

@@ -1,4 +1,7 @@
-"""The main screen: status, alert slot, calls, recent calls, quality, dial line, key hints; all in fixed places."""
+"""The main screen: status, alert slot, calls, recent calls, quality, levels, dial line, key hints; all in fixed places.
+
+Each slot is drawn by itself: one that fails says so in its own place and is tried again with the next state.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,19 @@ from tui.widgets.alert import AlertSlot
 from tui.widgets.calls import CallsPane, current_call
 from tui.widgets.dial_line import DialLine
 from tui.widgets.key_hints import KeyHints
+from tui.widgets.levels import Levels
 from tui.widgets.quality import QualityLine
 from tui.widgets.recent import RecentList
 from tui.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
     from textual.app import ComposeResult
 
     from phone.state import PhoneState
+    from tui.widgets.rows import Rows
 
 
 class MainScreen(Screen[None]):
@@ -29,8 +37,13 @@ class MainScreen(Screen[None]):
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-normal"), (110, "-wide")]  # noqa: RUF012 - Textual declares it so
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *, clock: Callable[[], float] = time.time, on_fault: Callable[[Exception], None] | None = None
+    ) -> None:
+        """``clock`` gives Unix time; ``on_fault`` is told of a slot that cannot be drawn."""
         super().__init__()
+        self._clock = clock
+        self._on_fault = on_fault
         self._search = ""
         self._seen: PhoneState | None = None
 
@@ -42,6 +55,7 @@ class MainScreen(Screen[None]):
             yield CallsPane(id="calls")
             yield RecentList(id="recent")
         yield QualityLine(id="quality")
+        yield Levels(id="levels")
         yield DialLine(id="dialline")
         yield KeyHints(id="hints")
 
@@ -54,29 +68,48 @@ class MainScreen(Screen[None]):
         """Write every text that does not come with the state, after a change of language too."""
         self.query_one(CallsPane).border_title = _("Calls")
         self.query_one(RecentList).border_title = _("Recent")
+        self.query_one(DialLine).retitle()
         self.query_one(KeyHints).on_resize()
+        self._seen = None
+
+    def show_levels(self, shown: bool) -> None:
+        """Give the levels their row, or take it away."""
+        self.set_class(shown, "-levels")
 
     def draw(self, state: PhoneState, *, attached: bool, quiet: bool, missed: int, dtmf: str) -> None:
         """Show ``state``; only what differs is repainted."""
         if not self.is_mounted:
             return
-        now = time.time()
-        self.query_one(StatusLine).update_from(state, missed=missed, attached=attached)
-        self.query_one(AlertSlot).update_from(state, now=now, attached=attached, quiet=quiet)
-        self.query_one(CallsPane).update_from(state, dtmf=dtmf, now=now)
-        self.query_one(QualityLine).update_from(current_call(state))
+        now = self._clock()
+        status, quality, recent = self.query_one(StatusLine), self.query_one(QualityLine), self.query_one(RecentList)
+        self._slot(status, lambda: status.update_from(state, missed=missed, attached=attached))
+        self._slot(quality, lambda: quality.update_from(current_call(state)))
         if self._seen is None or self._seen.recent is not state.recent:
-            self.query_one(RecentList).update_from(state.recent, now=now, search=self._search)
+            self._slot(recent, lambda: recent.update_from(state.recent, now=now, search=self._search))
         self._seen = state
+        self.tick(state, attached=attached, quiet=quiet, dtmf=dtmf)
 
     def tick(self, state: PhoneState, *, attached: bool, quiet: bool, dtmf: str) -> None:
         """Once a second while something counts: clocks and countdowns only."""
-        now = time.time()
-        self.query_one(AlertSlot).update_from(state, now=now, attached=attached, quiet=quiet)
-        self.query_one(CallsPane).update_from(state, dtmf=dtmf, now=now)
+        now = self._clock()
+        alert, calls = self.query_one(AlertSlot), self.query_one(CallsPane)
+        self._slot(alert, lambda: alert.update_from(state, now=now, attached=attached, quiet=quiet))
+        self._slot(calls, lambda: calls.update_from(state, dtmf=dtmf, now=now))
+
+    def draw_levels(self, levels: Mapping[str, Any] | None, *, muted: bool) -> None:
+        """Show how loud it is; None while there is nothing to measure."""
+        self.query_one(Levels).update_from(levels, muted=muted)
 
     def search(self, text: str) -> None:
         """Filter the recent calls."""
         self._search = text if not text[:1].isdigit() else ""
         if self._seen is not None:
-            self.query_one(RecentList).update_from(self._seen.recent, now=time.time(), search=self._search)
+            self.query_one(RecentList).update_from(self._seen.recent, now=self._clock(), search=self._search)
+
+    def _slot(self, slot: Rows, draw: Callable[[], None]) -> None:
+        try:
+            draw()
+        except Exception as error:  # noqa: BLE001 - the supervisor of the screen: a slot that fails takes nothing along
+            slot.show([[(" " + _("This part cannot be drawn; the log of the console says why"), "error")]])
+            if self._on_fault is not None:
+                self._on_fault(error)

@@ -36,15 +36,14 @@ class DialLine(Horizontal):
     def compose(self) -> ComposeResult:
         """Prompt and field."""
         yield Rows(id="prompt")
-        field = Input(
-            id="dial", placeholder=_("digits start dialling"), compact=True, select_on_focus=False, max_length=255
-        )
+        field = Input(id="dial", compact=True, select_on_focus=False, max_length=255)
         field.cursor_blink = False  # a blinking cursor costs 2 kB/s over SSH
         yield field
 
-    def on_mount(self) -> None:
-        """Draw the prompt."""
+    def retitle(self) -> None:
+        """Write the prompt and the hint, in the language of the moment."""
         self.query_one("#prompt", Rows).show([[(_("Dial >"), "accent")]])
+        self.field.placeholder = _("digits start dialling")
 
     @property
     def field(self) -> Input:
@@ -56,6 +55,11 @@ class DialLine(Horizontal):
         self.field.focus()
         self.field.insert_text_at_cursor(text)
 
+    def submit(self) -> None:
+        """Dial what is written, if anything is."""
+        if target := self.field.value.strip():
+            self.post_message(self.Dialled(target))
+
     def clear(self) -> None:
         """Empty the field."""
         self.field.value = ""
@@ -63,8 +67,7 @@ class DialLine(Horizontal):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Dial what is written."""
         event.stop()
-        if target := event.value.strip():
-            self.post_message(self.Dialled(target))
+        self.submit()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Tell who filters."""

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from phone.protocol.settings import Problem
 
-PASSWORD = "password"  # noqa: S105 - the name of a field
-KEEP_PASSWORD = "keep-password"  # noqa: S105
+PASSWORD = "password"
+KEEP_PASSWORD = "keep-password"
 
 
 def section_title(section: str) -> str:

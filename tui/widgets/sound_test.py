@@ -21,7 +21,7 @@ Send = Callable[[cmd.Command], Awaitable[Any]]
 POLL_S = 0.1
 
 
-def test_rows(reply: Any) -> list[Row]:
+def rows_of(reply: Any) -> list[Row]:
     """What the engine's answer means, in two rows."""
     phase = reply.get("phase") if isinstance(reply, dict) else "off"
     match phase:
@@ -35,7 +35,7 @@ def test_rows(reply: Any) -> list[Row]:
 
 
 class SoundTest(Rows, can_focus=True):
-    """See :func:`test_rows`."""
+    """See :func:`rows_of`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,space", "test", show=False)]
 
@@ -47,7 +47,7 @@ class SoundTest(Rows, can_focus=True):
 
     def on_mount(self) -> None:
         """Say what Enter does."""
-        self.show(test_rows(None))
+        self.show(rows_of(None))
 
     async def on_unmount(self) -> None:
         """A test does not outlive its screen."""
@@ -73,7 +73,7 @@ class SoundTest(Rows, can_focus=True):
             return False
         phase = reply.get("phase") if isinstance(reply, dict) else "off"
         self._heard = self._heard or (phase == "recording" and figure(reply, "input_dbfs") > -50)
-        self.show(test_rows(reply))
+        self.show(rows_of(reply))
         if phase == "off" and action == "poll":
             self._stop()
             self.show([self._verdict(), []])

@@ -18,7 +18,9 @@ class Bench:
         if expected:
             self.gate.expect(expected)
 
-    def send(self, source: Address, ssrc: int, *sequences: int, authentic: bool = False, after: float = 0.02) -> list[int]:
+    def send(
+        self, source: Address, ssrc: int, *sequences: int, authentic: bool = False, after: float = 0.02
+    ) -> list[int]:
         """Sequence numbers admitted."""
         admitted: list[int] = []
         for sequence in sequences:

@@ -154,7 +154,10 @@ def test_nonsense_of_pactl_is_an_empty_list(tmp_path: Path, monkeypatch: pytest.
 def test_the_chosen_sink_is_told_to_libpulse_and_to_nobody_after(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULSE_SOURCE", "before")
     monkeypatch.delenv("PULSE_SINK", raising=False)
-    with chosen_pulse(PulseDevice("mic2", "Mic", captures=True)), chosen_pulse(PulseDevice("spk2", "Spk", captures=False)):
+    with (
+        chosen_pulse(PulseDevice("mic2", "Mic", captures=True)),
+        chosen_pulse(PulseDevice("spk2", "Spk", captures=False)),
+    ):
         assert (os.environ["PULSE_SOURCE"], os.environ["PULSE_SINK"]) == ("mic2", "spk2")
     assert os.environ["PULSE_SOURCE"] == "before"
     assert "PULSE_SINK" not in os.environ

@@ -22,7 +22,7 @@ def _bind(port_min: int = 21000, port_max: int = 21019, port: int | None = None,
 
 
 def test_rtp_is_even_and_rtcp_the_next_port() -> None:
-    """RFC 3550 §11: "RTP SHOULD use an even destination port number and the corresponding RTCP stream the next higher"."""
+    """RFC 3550 §11: an even port for RTP, "and the corresponding RTCP stream SHOULD use the next higher (odd)"."""
     pair = _bind()
     try:
         assert pair.rtp.getsockname() == (LOOPBACK, pair.rtp_port)

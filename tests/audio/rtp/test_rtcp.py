@@ -31,9 +31,7 @@ blocks = st.builds(
     last_sr=u32,
     delay_since_last_sr=u32,
 )
-senders = st.builds(
-    SenderInfo, ntp=st.integers(0, (1 << 64) - 1), rtp_timestamp=u32, packet_count=u32, octet_count=u32
-)
+senders = st.builds(SenderInfo, ntp=st.integers(0, (1 << 64) - 1), rtp_timestamp=u32, packet_count=u32, octet_count=u32)
 reports = st.builds(Report, ssrc=u32, sender=st.none() | senders, blocks=st.lists(blocks, max_size=3).map(tuple))
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 descriptions = st.builds(SourceDescription, chunks=st.lists(st.tuples(u32, names), max_size=3).map(tuple))

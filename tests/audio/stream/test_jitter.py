@@ -23,7 +23,9 @@ class Bench:
     now: float = START
     queued: int = 0
 
-    def packet(self, number: int, delay: float, *, ptime: int = 20, base: int | None = None, sent: float = -1.0) -> None:
+    def packet(
+        self, number: int, delay: float, *, ptime: int = 20, base: int | None = None, sent: float = -1.0
+    ) -> None:
         """Packet ``number`` of a regular stream, ``delay`` after it was sent."""
         units = ptime * 8
         timestamp = ((self.base if base is None else base) + number * units) % (1 << 32)

@@ -87,7 +87,9 @@ def test_a_tone_begins_and_ends_softly() -> None:
     assert np.abs(np.diff(sound)).max() < 2000
 
 
-@pytest.mark.parametrize(("digit", "pair"), [("1", (697, 1209)), ("5", (770, 1336)), ("#", (941, 1477)), ("d", (941, 1633))])
+@pytest.mark.parametrize(
+    ("digit", "pair"), [("1", (697, 1209)), ("5", (770, 1336)), ("#", (941, 1477)), ("d", (941, 1633))]
+)
 def test_dtmf_pairs(digit: str, pair: tuple[int, int]) -> None:
     """ITU-T Q.23."""
     assert dtmf_frequencies(digit) == pair

@@ -5,8 +5,6 @@
 Nothing of ours is replaced: each agent is the real transaction layer with the real calls on it.
 """
 
-from __future__ import annotations
-
 import heapq
 import itertools
 from collections.abc import Callable

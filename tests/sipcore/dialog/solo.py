@@ -1,7 +1,5 @@
 """One user agent, and a peer whose every message the test writes."""
 
-from __future__ import annotations
-
 from random import Random
 
 from sipcore.dialog.core import CallSettings

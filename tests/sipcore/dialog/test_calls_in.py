@@ -1,7 +1,5 @@
 """Calls of theirs, until the ACK (RFC 3261 §13.3, §9.2, RFC 3262 §3, RFC 3891)."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """Calls of ours: progress, forks, refusals, and what is tried again (RFC 3261 §13.2, §8.1.3, RFC 3262 §4)."""
 
-from __future__ import annotations
-
 import pytest
 
 from sipcore.dialog.core import CallSettings
@@ -195,7 +193,9 @@ def test_the_media_follows_the_fork_that_answers() -> None:
     solo.reply(invite, 183, tag="one", sdp=solo.answer_to(invite))
     solo.reply(invite, 183, tag="two", sdp=solo.answer_to(invite, MOVED_MEDIA))
     solo.reply(invite, 200, tag="one", sdp=solo.answer_to(invite))
-    rounds = [(event.parameters.negotiation, event.parameters.remote_address) for event in solo.alice.seen(MediaNegotiated)]
+    rounds = [
+        (event.parameters.negotiation, event.parameters.remote_address) for event in solo.alice.seen(MediaNegotiated)
+    ]
     assert rounds == [(1, "192.0.2.2"), (2, "198.51.100.7"), (3, "192.0.2.2")]
 
 

@@ -4,8 +4,6 @@ Whatever happens: each call ends at most once and says nothing afterwards, the t
 is left behind.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from random import Random
 
@@ -101,7 +99,7 @@ def check_nothing_left(pair: Pair) -> None:
         check_stories(agent)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(1000))
 def test_random_calls_over_a_bad_network(seed: int) -> None:
     """UDP with loss and reordering, or a WebSocket with reordering-free delay."""
     random = Random(seed)
@@ -116,9 +114,9 @@ def test_random_calls_over_a_bad_network(seed: int) -> None:
     check_nothing_left(pair)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(1000))
 def test_random_calls_through_outages(seed: int) -> None:
-    """Connections break at any moment and come back after up to 20 s; answered calls survive until somebody ends them."""
+    """Connections break at any moment and come back some time later."""
     random = Random(1000 + seed)
     pair = Pair(settings=SETTINGS, seed=seed)
     down: dict[str, bool] = {"alice": False, "bob": False}
@@ -137,7 +135,7 @@ def test_random_calls_through_outages(seed: int) -> None:
     check_nothing_left(pair)
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(1000))
 def test_hold_by_both_at_random_moments_settles(seed: int) -> None:
     """Glare over and over; what was pressed last is what holds."""
     random = Random(seed)
@@ -159,7 +157,7 @@ def test_hold_by_both_at_random_moments_settles(seed: int) -> None:
         assert direction == Direction.of(sends=not wanted[other], receives=not wanted[agent.name])
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(1000))
 def test_hostile_bytes_raise_nothing_but_parse_errors(seed: int) -> None:
     """Messages of a real call, mutated and replayed in any order."""
     random = Random(seed)

@@ -1,7 +1,5 @@
 """Dialogs (RFC 3261 §12)."""
 
-from __future__ import annotations
-
 import pytest
 
 from sipcore.dialog.dialog import Dialog

@@ -1,7 +1,5 @@
 """Requests outside of calls, and small requests within them (RFC 3261 §8.2, §11; RFC 3842; RFC 6086)."""
 
-from __future__ import annotations
-
 import pytest
 
 from sipcore.events import DtmfInfoReceived, MessageWaiting, VerbFailed

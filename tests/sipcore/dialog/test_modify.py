@@ -1,7 +1,5 @@
 """Session changes both ways: hold, re-INVITE, UPDATE, glare (RFC 3261 §14, RFC 3264 §8, RFC 3311)."""
 
-from __future__ import annotations
-
 import pytest
 
 from sipcore.events import CallEnded, CallId, EndedBy, HoldChanged, MediaNegotiated, VerbFailed
@@ -530,3 +528,21 @@ def test_when_both_change_the_session_at_once_both_changes_come_true() -> None:
         assert (last.local, last.remote) == (True, True)
         assert agent.seen(VerbFailed) == []
         assert agent.seen(MediaNegotiated)[-1].parameters.direction is Direction.INACTIVE
+
+
+def test_a_change_that_overtakes_an_ack_goes_before_our_own_wish() -> None:
+    """Their offer is answered first; ours waits for the ACK."""
+    solo = Solo()
+    peer = Peer(solo)
+    peer.reinvite()
+    peer.sdp.receive_answer(solo.response(200).body)
+    solo.alice.calls.hold(peer.call, solo.now)
+    assert solo.take() == []
+    peer.reinvite()
+    (second,) = solo.take()
+    assert isinstance(second, Response)
+    assert second.status == 200
+    peer.sdp.receive_answer(second.body)
+    peer.ack(second)
+    peer.accept(solo.request("INVITE"))
+    assert hold_events(solo) == [(True, False)]

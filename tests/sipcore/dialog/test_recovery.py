@@ -1,7 +1,5 @@
 """Calls outlive their signalling (docs/resilience.md 3.1)."""
 
-from __future__ import annotations
-
 import pytest
 
 from sipcore.dialog.core import CallSettings

@@ -1,7 +1,5 @@
 """The table of a call's states, swept (RFC 3261 §13, §15, §9)."""
 
-from __future__ import annotations
-
 import itertools
 
 import pytest

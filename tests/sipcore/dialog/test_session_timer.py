@@ -1,7 +1,5 @@
 """Session timers (RFC 4028)."""
 
-from __future__ import annotations
-
 import pytest
 
 from sipcore.dialog.core import CallSettings

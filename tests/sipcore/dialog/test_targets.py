@@ -1,7 +1,5 @@
 """What users dial (RFC 3261 §19.1.6, RFC 3966)."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """Transfers by REFER (RFC 3515, RFC 3892, RFC 5589)."""
 
-from __future__ import annotations
-
 import pytest
 
 from sipcore.dialog.core import CallSettings

@@ -1,7 +1,5 @@
 """One transaction layer on virtual time, and the other side of the wire written by hand."""
 
-from __future__ import annotations
-
 from random import Random
 
 from sipcore.ids import IdSource

@@ -1,7 +1,5 @@
 """Requests that are repeated with credentials (RFC 3261 §22.2)."""
 
-from __future__ import annotations
-
 from random import Random
 
 from sipcore.auth.authenticator import Authenticator

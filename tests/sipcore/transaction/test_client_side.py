@@ -1,7 +1,5 @@
 """Client transactions through the layer (RFC 3261 §17.1, §9.1)."""
 
-from __future__ import annotations
-
 import pytest
 
 from sipcore.message.message import Request, Response

@@ -1,7 +1,5 @@
 """Server transactions through the layer (RFC 3261 §17.2, §8.2.2.2, RFC 6026, RFC 4320)."""
 
-from __future__ import annotations
-
 import pytest
 
 from sipcore.errors import LocalProtocolError

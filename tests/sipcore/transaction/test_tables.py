@@ -1,7 +1,5 @@
 """The four machines of RFC 3261 §17 and RFC 6026, swept over every state and input."""
 
-from __future__ import annotations
-
 import enum
 import itertools
 from collections.abc import Callable, Mapping
@@ -34,9 +32,7 @@ MACHINES = [
         invite_client.Effect,
         invite_client.TRANSITIONS,
     ),
-    Machine(
-        "client", client.ClientTransaction, client.State, client.Input, client.Effect, client.TRANSITIONS
-    ),
+    Machine("client", client.ClientTransaction, client.State, client.Input, client.Effect, client.TRANSITIONS),
     Machine(
         "invite server",
         invite_server.InviteServerTransaction,
@@ -45,9 +41,7 @@ MACHINES = [
         invite_server.Effect,
         invite_server.TRANSITIONS,
     ),
-    Machine(
-        "server", server.ServerTransaction, server.State, server.Input, server.Effect, server.TRANSITIONS
-    ),
+    Machine("server", server.ServerTransaction, server.State, server.Input, server.Effect, server.TRANSITIONS),
 ]
 every_machine = pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
 

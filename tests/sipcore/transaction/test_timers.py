@@ -1,7 +1,5 @@
 """The queue of deadlines."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

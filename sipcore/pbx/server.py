@@ -1,0 +1,110 @@
+"""The demo PBX on a WebSocket port: the asyncio shell around :class:`sipcore.pbx.core.Pbx`.
+
+WebSocket clients ──▶ Pbx ──▶ on_event (who decides what a call hears)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from sipcore.aio.websocket import ServerConnection, listen_websocket
+from sipcore.config import ServerAddress
+from sipcore.events import CloseFlow, FlowId, Transmit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sipcore.pbx.core import LegEvent, Pbx
+
+_T = TypeVar("_T")
+
+
+class PbxServer:
+    """Listens on ``host``; ``port`` 0 lets the system choose, :attr:`address` tells."""
+
+    def __init__(
+        self, pbx: Pbx, on_event: Callable[[LegEvent], None], *, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
+        self._pbx = pbx
+        self._on_event = on_event
+        self._address = ServerAddress("ws", host, port, "/ws")
+        self._connections: dict[FlowId, ServerConnection] = {}
+        self._next_flow: FlowId = 1
+        self._timer: asyncio.TimerHandle | None = None
+        self._closer: Callable[[], None] | None = None
+        self._pumping = False
+
+    @property
+    def address(self) -> ServerAddress:
+        """Where phones connect."""
+        return self._address
+
+    async def start(self) -> None:
+        """Listen; raises OSError where the port is taken."""
+        port, self._closer = await listen_websocket(self._address.host, self._address.port, self._connected)
+        self._address = ServerAddress("ws", self._address.host, port, "/ws")
+
+    def close(self) -> None:
+        """Stop listening and break every connection, as a PBX that dies does."""
+        if self._closer is not None:
+            self._closer()
+            self._closer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for connection in self._connections.values():
+            connection.abort()
+
+    def run(self, verb: Callable[[float], _T]) -> _T:
+        """Call a verb of the PBX with the present time, and carry out what follows."""
+        try:
+            return verb(time.monotonic())
+        finally:
+            self._pump()
+
+    async def _connected(self, connection: ServerConnection) -> None:
+        flow = self._next_flow
+        self._next_flow += 1
+        self._connections[flow] = connection
+        self.run(lambda now: self._pbx.flow_opened(flow, self._address, now))
+        try:
+            async for data in connection.messages():
+                message = data
+                self.run(lambda now: self._pbx.receive(message, flow, now))  # noqa: B023 - runs at once
+        finally:
+            del self._connections[flow]
+            self.run(lambda now: self._pbx.flow_lost(flow, now))
+
+    def _pump(self) -> None:
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while self._drain():
+                pass
+        finally:
+            self._pumping = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self._pbx.next_timeout()
+        if deadline is not None:
+            wait = max(0.0, deadline - time.monotonic())
+            self._timer = asyncio.get_running_loop().call_later(wait, lambda: self.run(self._pbx.handle_timeout))
+
+    def _drain(self) -> bool:
+        effects, events = self._pbx.effects(), self._pbx.events()
+        for effect in effects:
+            connection = self._connections.get(effect.flow)
+            match effect:
+                case Transmit() if connection is not None:
+                    connection.send(effect.data)
+                case CloseFlow() if connection is not None:
+                    connection.abort()
+                case _:
+                    pass  # the client is gone
+        for event in events:
+            self._on_event(event)
+        return bool(effects or events)

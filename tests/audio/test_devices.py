@@ -1,0 +1,213 @@
+"""Real sound devices: PortAudio on PulseAudio's null sinks, the engine in a process of its own.
+
+paplay ─▶ sink mic ─▶ engine ══ RTP ══▶ far end ─▶ file          file ─▶ far end ══ RTP ══▶ engine ─▶ sink spk ─▶ parec
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from audio.engine import AudioSettings
+from audio.io.probe import probe_devices
+from sipcore.media import LocalMedia
+from tests.audio.calling import Phone, parameters, read_wave, until, write_wave
+from tests.audio.sound import speech
+from tests.lab import signals
+from tests.lab.sound import RATE
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from tests.lab.sound import SoundServer
+
+pytestmark = pytest.mark.audio
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass
+class Subject:
+    """The engine's process, as seen from outside."""
+
+    process: asyncio.subprocess.Process
+    messages: list[dict[str, Any]] = field(default_factory=list)
+
+    async def read(self) -> None:
+        """Collect what it says until its end."""
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            self.messages.append(json.loads(line))
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """What it told of one kind."""
+        return [message for message in self.messages if message.get("event") == kind]
+
+
+@asynccontextmanager
+async def calling(
+    pulse: SoundServer, tmp_path: Path, *, device_in: str = "default", device_out: str = "default", far_in: str = "none"
+) -> AsyncIterator[tuple[Subject, Phone]]:
+    """A call between the engine on ``pulse`` and a far end that records to ``far.wav``."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.audio.device_engine", device_in, device_out),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=pulse.client_environment(),
+    )
+    subject = Subject(process)
+    reading = asyncio.create_task(subject.read())
+    far = Phone(AudioSettings(input=far_in, output=f"wav:{tmp_path / 'far.wav'}", ring="none"))
+    await far.engine.start()
+    try:
+        await until(lambda: subject.messages, "the engine's ports")
+        there = LocalMedia(address=LOOPBACK, **subject.messages[0])
+        here = await far.engine.open("call", LOOPBACK)
+        assert process.stdin is not None
+        process.stdin.write(json.dumps({"rtp_port": here.rtp_port, "rtcp_port": here.rtcp_port}).encode() + b"\n")
+        far.engine.configure("call", parameters(there))
+        yield subject, far
+        process.stdin.close()
+        await asyncio.wait_for(reading, 10)
+    finally:
+        reading.cancel()
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        await far.engine.stop()
+
+
+@contextmanager
+def played(pulse: SoundServer, path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A file being spoken into the microphone."""
+    with pulse.play(path) as process:
+        yield process
+
+
+async def _received_for(far: Phone, seconds: float) -> int:
+    """How many packets come within some seconds."""
+
+    def received() -> int:
+        statistics = far.engine.statistics("call")
+        return statistics.packets_received if statistics is not None else 0
+
+    await until(lambda: received() > 0, "packets")
+    before = received()
+    await asyncio.sleep(seconds)
+    return received() - before
+
+
+def test_speech_goes_through_the_devices_both_ways(pulse: SoundServer, tmp_path: Path) -> None:
+    spoken = speech(5.0)
+    write_wave(tmp_path / "spoken.wav", spoken)
+
+    async def test() -> None:
+        earpiece = pulse.record("spk.monitor")
+        async with calling(pulse, tmp_path, far_in=f"wav:{tmp_path / 'spoken.wav'}") as (subject, far):
+            await until(lambda: subject.events("open"), "devices open")
+            # What the far end says starts with the call, while the devices still open: say something of our own later.
+            await asyncio.sleep(2.0)
+            with played(pulse, tmp_path / "spoken.wav") as playing:
+                await asyncio.to_thread(playing.wait, 20)
+            await asyncio.sleep(1.0)
+            far.engine.close_call("call")
+            await far.engine.recordings_finished()
+            assert subject.events("lost") == []
+            assert subject.events("problem") == []
+        heard = earpiece.stop()
+        reference = spoken.astype(float) / 32768
+        far_heard = signals.correlate(reference, read_wave(tmp_path / "far.wav").astype(float) / 32768, rate=8000)
+        # The first second or two may be swallowed by a sink found idle.
+        we_heard = signals.correlate(reference[16000:], heard, rate=8000, recording_rate=RATE)
+        print(f"microphone {far_heard}, earpiece {we_heard}")
+        assert far_heard.coefficient >= 0.9
+        assert we_heard.coefficient >= 0.9
+
+    asyncio.run(test())
+
+
+def test_devices_are_chosen_by_the_name_of_a_sink_or_source(pulse: SoundServer, tmp_path: Path) -> None:
+    spoken = speech(5.0)
+    write_wave(tmp_path / "spoken.wav", spoken)
+
+    async def test() -> None:
+        other = pulse.record("ring.monitor")
+        wav = f"wav:{tmp_path / 'spoken.wav'}"
+        async with calling(pulse, tmp_path, device_in="mic.monitor", device_out="ring", far_in=wav) as (subject, _):
+            await until(lambda: subject.events("open"), "devices open")
+            await asyncio.sleep(6.0)
+            assert subject.events("problem") == []
+        match = signals.correlate(spoken[16000:].astype(float), other.stop(), rate=8000, recording_rate=RATE)
+        assert match.coefficient >= 0.9
+
+    asyncio.run(test())
+
+
+def test_an_unknown_device_is_one_sentence_with_the_choices(pulse: SoundServer, tmp_path: Path) -> None:
+    async def test() -> None:
+        async with calling(pulse, tmp_path, device_in="none", device_out="No Such Headset") as (subject, far):
+            await until(lambda: subject.events("problem"), "told")
+            sentence = subject.events("problem")[0]["sentence"]
+            assert "'No Such Headset'" in sentence
+            assert "pulse" in sentence
+            assert await _received_for(far, 1.0) >= 40
+
+    asyncio.run(test())
+
+
+def test_a_killed_sound_server_costs_no_packet_and_sound_returns_with_it(pulse: SoundServer, tmp_path: Path) -> None:
+    async def test() -> None:
+        async with calling(pulse, tmp_path) as (subject, far):
+            await until(lambda: subject.events("open"), "devices open")
+            await asyncio.sleep(1.0)
+            pulse.kill()
+            await until(lambda: len(subject.events("lost")) == 2, "both losses told", 5.0)
+            assert await _received_for(far, 2.0) >= 90
+            await asyncio.to_thread(pulse.start)
+            began = time.monotonic()
+            await until(lambda: len(subject.events("restored")) == 2, "sound is back", 15.0)
+            print(f"sound returned {time.monotonic() - began:.2f} s after the server")
+            assert subject.events("problem") == []
+            assert await _received_for(far, 1.0) >= 40
+
+    asyncio.run(test())
+
+
+def test_a_frozen_sound_server_is_noticed_and_the_call_goes_on(pulse: SoundServer, tmp_path: Path) -> None:
+    async def test() -> None:
+        async with calling(pulse, tmp_path) as (subject, far):
+            await until(lambda: subject.events("open"), "devices open")
+            # The watchdog allows a device three seconds to start.
+            await asyncio.sleep(4.0)
+            pulse.freeze()
+            began = time.monotonic()
+            try:
+                await until(lambda: len(subject.events("lost")) == 2, "both told", 5.0)
+                print(f"freeze told after {subject.events('lost')[0]['at'] - began:.2f} s")
+                assert await _received_for(far, 3.0) >= 140
+            finally:
+                pulse.thaw()
+            await until(lambda: len(subject.events("restored")) == 2, "sound is back", 20.0)
+            assert await _received_for(far, 1.0) >= 40
+
+    asyncio.run(test())
+
+
+def test_the_probe_lists_portaudio_and_the_sound_server(pulse: SoundServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in pulse.client_environment().items():
+        monkeypatch.setenv(name, value)
+    found = asyncio.run(probe_devices())
+    assert found.problem is None
+    listed = {(device.system, device.role, device.name) for device in found.devices}
+    assert {("portaudio", "input", "pulse"), ("portaudio", "output", "pulse")} <= listed
+    assert {("pulse", "output", "spk"), ("pulse", "output", "ring"), ("pulse", "input", "mic.monitor")} <= listed
+    assert [device.name for device in found.devices if device.default] == ["pulse", "pulse"]
