@@ -284,7 +284,7 @@ class Calls:
                 await asyncio.sleep(_INFO_GAP_S if digit != "," else 1.0)
 
     async def transfer(self, target: str, name: str | None = None) -> None:
-        """Send the far end of a call to ``target``; returns once it took the order."""
+        """Send the far end of a call to ``target``; returns once that worked, or while it rings there."""
         line, _ = self.lines.choose(self._state(), "transfer", name)
         await self._agreed(line, "transfer", lambda call, now: self._agent.stack.transfer(call, target, now))
 

@@ -30,13 +30,16 @@ class Narrator:
         self._wanted = True
         """Whether a lost connection is trouble, or was asked for."""
 
+        self._given_up_for_now = False
+        self._password_refused = False
+
     def note(self, event: ev.Event) -> None:
         """Say what ``event`` means, if it means something new."""
         match event:
             case ev.Registered():
                 if not self._registered:
                     self._say(f"Registered as {event.account} for {event.expires_s} s.")
-                self._registered, self._wanted, self._trouble = True, True, ""
+                self._registered, self._wanted, self._given_up_for_now, self._trouble = True, True, False, ""
             case ev.RegistrationChanged():
                 self._wanted = event.state != "unregistered"
             case ev.Unregistered():
@@ -51,7 +54,7 @@ class Narrator:
         match event:
             case ev.RegistrationFailed():
                 return self._new(self._refused(event))
-            case ev.TransportDisconnected() if event.reason and self._wanted:
+            case ev.TransportDisconnected() if event.reason and self._wanted and not self._given_up_for_now:
                 return self._new(_ended(event.reason))
             case ev.ReconnectionFailed():
                 return self._given_up(event)
@@ -80,6 +83,7 @@ class Narrator:
 
     def _refused(self, event: ev.RegistrationFailed) -> str:
         answer = f"{event.status} {event.reason}".rstrip()
+        self._password_refused, self._given_up_for_now = event.credentials_refused, False
         if event.credentials_refused:
             return (
                 f"The PBX refused the password of {self._account} ({answer}); "
@@ -92,11 +96,13 @@ class Narrator:
         return f"The PBX refused to register {self._account} ({answer}); it is tried again where that can help."
 
     def _given_up(self, event: ev.ReconnectionFailed) -> str:
+        self._given_up_for_now = True
         reason = event.reason.rstrip(".")
-        retry = self._resilience.background_retry
-        then = f"it is tried quietly every {retry:g} s" if retry else "nothing more is tried"
+        settings = self._resilience
+        retry = settings.auth_retry if self._password_refused else settings.background_retry
+        then = f"it is tried again every {retry:g} s" if retry else "nothing more is tried"
         why = f": {reason}" if reason else ""
-        return f"Not registered after {event.attempts} attempts{why}; {then}, at once with offhook ctl register."
+        return f"Not registered after {event.attempts} attempts{why}; {then}, and at once by offhook ctl register."
 
     def _over(self, event: ev.CallEnded) -> str:
         if event.outcome == "answered":

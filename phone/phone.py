@@ -215,11 +215,12 @@ class Phone:
         if credentials is not None:
             self.agent.run(lambda now: self.agent.stack.set_credentials(credentials, now))
         self.agent.run(self.agent.stack.register)
-        if sentence := refusal(await within(decision, REGISTER_TIMEOUT_S), "register"):
-            reason = self.state.registration.reason or self.state.transport.reason
-            raise CommandRefused(
-                "not_registered", sentence if not decision.cancelled() else f"{sentence} {reason}".strip()
-            )
+        outcome = await within(decision, REGISTER_TIMEOUT_S)
+        if outcome is None:
+            reason = self.state.transport.reason or self.state.registration.reason or "The PBX has not answered."
+            raise CommandRefused("not_registered", f"Not registered yet, and trying on. {reason}")
+        if sentence := refusal(outcome, "register"):
+            raise CommandRefused("not_registered", sentence)
 
     async def unregister(self) -> None:
         """Take the registration back; returns once the PBX agreed, or its time is up."""

@@ -12,7 +12,7 @@ from typing import Literal
 from phone.protocol import events as ev
 
 Verb = Literal["hold", "resume", "transfer", "register", "unregister"]
-_FINAL_REFUSAL = 300
+_FINAL, _FINAL_REFUSAL = 200, 300
 
 
 class Waiting:
@@ -47,6 +47,8 @@ async def within(future: asyncio.Future[ev.Event], timeout_s: float) -> ev.Event
 def refusal(event: ev.Event | None, verb: Verb) -> str | None:
     """Why ``event`` means that ``verb`` was not done, as a sentence; None when it was."""
     match event:
+        case None if verb == "transfer":
+            return None  # the order was taken; whom it goes to may ring for long
         case None:
             return "The other side has not answered yet."
         case ev.VerbFailed():
@@ -72,7 +74,7 @@ def _decides(event: ev.Event, verb: Verb, call: str) -> bool:
         case ev.VerbFailed():
             return event.call == call and verb == event.verb
         case ev.TransferProgress():
-            return event.call == call and verb == "transfer"
+            return event.call == call and verb == "transfer" and (event.done or event.status >= _FINAL)
         case ev.CallEnded():
             return event.call == call
         case ev.Registered() | ev.ReconnectionFailed():

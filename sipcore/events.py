@@ -297,7 +297,7 @@ class CallEnded:
     call: CallId
     by: EndedBy
     status: int = 0
-    """Final response that ended the attempt, 0 after an answered call."""
+    """Final response that ended the attempt, or with ERROR the answered call; else 0."""
 
     reason: str = ""
     answered: bool = False

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
-    from tui.setup import Setup
+    from phone.protocol.setup import Setup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class ConsoleOptions:
 def run(options: ConsoleOptions) -> bool:
     """Run the console until it is left; raises ValueError with a sentence for keys that clash.
 
-    Returns True when the user asked to hang up as well. The engine is untouched in any case.
+    Returns whether it ended well; a fault of the console was told. The engine is untouched in any case.
     """
     set_language("" if options.language == "auto" else options.language)
     use_keys(options.keys)
@@ -59,7 +59,6 @@ def run(options: ConsoleOptions) -> bool:
 
     from tui.bridge import Bridge
     from tui.console import ConsoleApp, Profile
-    from tui.dialogs.quit import Leave
 
     app = ConsoleApp(
         Bridge(options.socket, spawn=options.spawn),
@@ -73,7 +72,7 @@ def run(options: ConsoleOptions) -> bool:
         faults=faults,
         setup=options.setup,
     )
-    result = app.run(mouse=not ssh)
+    app.run(mouse=not ssh)
     if app.failed:
         sys.stderr.write(faults.sentence() + "\n")
-    return result is Leave.HANG_UP
+    return not app.failed

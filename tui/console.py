@@ -48,10 +48,10 @@ if TYPE_CHECKING:
     from textual.notifications import SeverityLevel
     from textual.timer import Timer
 
+    from phone.protocol.setup import Setup
     from phone.protocol.snapshots import CallSlice
     from tui.bridge import Bridge
     from tui.crash import FaultLog
-    from tui.setup import Setup
     from tui.widgets.list_rows import ListRows
 
 

@@ -61,6 +61,11 @@ class OpenStream(Protocol):
         ...
 
     @property
+    def interrupted(self) -> bool:
+        """Whether we ended it ourselves, to look at the devices anew: to be opened again at once, and nobody told."""
+        ...
+
+    @property
     def last_callback(self) -> float:
         """When the callback last ran, on the monotonic clock; 0 before the first time."""
         ...
@@ -83,6 +88,15 @@ class DeviceBackend(Protocol):
 
     def refresh(self) -> None:
         """Look again at what is plugged in, if no stream is open. Raises :class:`DeviceFailure`."""
+        ...
+
+    @property
+    def pinned(self) -> bool:
+        """Whether open streams keep :meth:`refresh` from looking."""
+        ...
+
+    def restart(self) -> None:
+        """As :meth:`refresh`, at the cost of the open streams: they end as :attr:`OpenStream.interrupted`."""
         ...
 
     def check(self, role: Role, name: str | None) -> None:

@@ -72,6 +72,9 @@ class DeviceStream:
         self.closed = False
         """Whether it was given back."""
 
+        self.interrupted = False
+        """Whether it was ended for a look at the devices."""
+
         self._channels = channels
         self._finished = False
         self._started_by = time.monotonic() + _START_GRACE_S
@@ -112,9 +115,10 @@ class DeviceStream:
 
     def close(self) -> None:
         """Drop what is still to be played and give the device back."""
-        self._stream.abort(ignore_errors=True)
-        self._stream.close(ignore_errors=True)
-        self.closed = True
+        if not self.closed:
+            self._stream.abort(ignore_errors=True)
+            self._stream.close(ignore_errors=True)
+            self.closed = True
 
     def _on_captured(self, data: Any, frames: int, clock: object, status: object) -> None:
         self._seen(status)
@@ -182,14 +186,26 @@ class PortAudioBackend:
 
     def refresh(self) -> None:
         """PortAudio's list of devices is as old as its start: start it anew."""
-        self._streams = [stream for stream in self._streams if not stream.closed]
-        if self._library is None or self._streams:
+        if self._library is None or self.pinned:
             return
         try:
             self._library._terminate()
             self._library._initialize()
         except self._library.PortAudioError as error:
             raise DeviceFailure(FailureKind.REFUSED, f"The sound system does not start: {error}; check it.") from error
+
+    @property
+    def pinned(self) -> bool:
+        """Whether a stream is open."""
+        self._streams = [stream for stream in self._streams if not stream.closed]
+        return bool(self._streams)
+
+    def restart(self) -> None:
+        """Look again at what is plugged in; open streams end for it."""
+        for stream in self._streams:
+            stream.interrupted = True
+            stream.close()
+        self.refresh()
 
     def check(self, role: Role, name: str | None) -> None:
         """Whether there is such a device."""
@@ -299,7 +315,10 @@ def _match_pulse(devices: list[_Target], role: Role, name: str) -> _Target | Non
 
 
 def _not_found(role: Role, name: str, devices: list[_Target]) -> str:
-    pulse = [device.description for device in list_pulse(captures=role.captures) if not device.monitor]
+    described = [device for device in list_pulse(captures=role.captures) if not device.monitor]
+    descriptions = [device.description for device in described]
+    # Where two devices describe themselves alike only the name tells them apart.
+    pulse = [device.description if descriptions.count(device.description) == 1 else device.name for device in described]
     choices = ", ".join([*pulse, *(device.name for device in devices)])
     return f"No {_WORDS[role]} is called {name!r}; choose one of: {choices}."
 

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 
 from audio.io.backend import BackendThread, DeviceFailure, FailureKind, OpenStream
 from audio.io.events import AudioDeviceLost, AudioDeviceRestored, AudioEvent, AudioProblem
+from audio.io.probe import probe_devices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from audio.io.settings import Role
+from audio.io.settings import Role
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ _LOOK_EVERY_S = 0.1
 _FIRST_RETRY_S = 0.25
 _RETRY_MAX_S = 1.0
 _HOPELESS_RETRY_S = 5.0
+_LOOK_ANEW_EVERY_S = 5.0
 _HANGS = (
     "The sound system does not answer; check PulseAudio or PipeWire (over SSH: PULSE_SERVER)."
     " Calls go on without sound."
@@ -59,6 +61,7 @@ class DeviceSupervisor:
         self._task: asyncio.Task[None] | None = None
         self._stream: OpenStream | None = None
         self._told: str | None = None
+        self._looked_at = 0.0
 
     @property
     def name(self) -> str | None:
@@ -107,6 +110,8 @@ class DeviceSupervisor:
                 self._tell(failure)
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, _longest_wait_s(failure.kind))
+                if failure.kind in (FailureKind.NO_DEVICE, FailureKind.NOT_FOUND):
+                    await self._look_anew()
                 continue
             delay_s = _FIRST_RETRY_S
             try:
@@ -114,7 +119,9 @@ class DeviceSupervisor:
                 reason = await self._watch(stream)
             finally:
                 self._drop()
-            again = True
+            again = reason is not None
+            if reason is None:
+                continue
             _log.warning("! %s %s: %s", self.role.value, stream.name, reason)
             self._told = reason
             self._report(AudioDeviceLost(self.role, stream.name, reason))
@@ -147,10 +154,26 @@ class DeviceSupervisor:
             self._attach(None)
             self._thread.submit(stream.close)
 
-    async def _watch(self, stream: OpenStream) -> str:
-        """Return, with a sentence, when the stream has stopped giving or taking sound."""
+    async def _look_anew(self) -> None:
+        """PortAudio knows the devices of its start. Where another role's stream forbids to start it anew, ask a process
+        of its own whether that would help, and only then interrupt the stream.
+        """
+        if not self._thread.backend.pinned or time.monotonic() - self._looked_at < _LOOK_ANEW_EVERY_S:
+            return
+        self._looked_at = time.monotonic()
+        found = await probe_devices()
+        direction = Role.MICROPHONE if self.role.captures else Role.SPEAKER
+        wanted = (self._wanted_name or "").lower()
+        if any(device.role == direction.value and wanted in device.name.lower() for device in found.devices):
+            _log.info("= %s: PortAudio starts anew for a device it does not know", self.role.value)
+            self._thread.submit(self._thread.backend.restart)
+
+    async def _watch(self, stream: OpenStream) -> str | None:
+        """Return, with a sentence, when the stream has stopped; without one when it was interrupted on purpose."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
+            if stream.interrupted:
+                return None
             if stream.finished:
                 return f"The sound device {stream.name} is gone; plug it in again or choose another. The call goes on."
             if stream.age(time.monotonic()) >= FROZEN_AFTER_S:

@@ -7,8 +7,8 @@ JitterBuffer ─ Frame ──▶ decode ─▶ blend in ─┐
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections import deque
+from collections.abc import Callable
 from typing import assert_never
 
 import numpy as np
@@ -90,8 +90,8 @@ class Playout:
     def _steer(self, now: float, count: int, left_over: int) -> None:
         """Work off a delay that is too long or too short, where sound is there to be worked on.
 
-        What is always left over in the queue is delay without use; beyond it whole blocks can be saved. Packets that are
-        no block long make both swing, so the least of some ticks counts.
+        What is always left over in the queue is delay without use; beyond it whole blocks can be saved. Packets that
+        are no block long make both swing, so the least of some ticks counts.
         """
         if self.jitter.quiet or self._plc.active:
             self._recent.clear()

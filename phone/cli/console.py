@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from phone import paths
 from phone.cli import say
+from phone.cli.first_run import FirstRun
 from phone.cli.settings import options_of
 from phone.client import NoEngine, connect_socket
 
@@ -19,23 +20,35 @@ if TYPE_CHECKING:
     from phone.config import Configuration
 
 
+_THREE_WAY = {"auto": None, "yes": True, "no": False}
+
+
 def console(arguments: argparse.Namespace) -> int:
     """Run the console or the demo; returns the exit status."""
     if arguments.demo:
         return _demo(arguments)
-    from phone.config import ConfigError, load
+    from phone.config import ConfigError
+    from phone.settings import Settings
 
+    settings = Settings(options_of(arguments))
     try:
-        configuration = load(options_of(arguments))
-        if not _engine_answers(configuration):
-            configuration.require_account()
+        configuration = settings.load()
     except (ConfigError, paths.PathError) as error:
         say.narrate(str(error))
         return 2
-    if not sys.stdout.isatty():
+    if configuration.account is not None or _engine_answers(configuration):
+        if _at_terminal():
+            return _run(arguments, configuration)
         say.narrate("The console needs a terminal; use offhook run --headless and offhook ctl without one.")
         return 1
-    return _run(arguments, configuration)
+    if _at_terminal():
+        return _run(arguments, configuration, FirstRun(settings))
+    say.narrate(f"Nothing is configured; write server and username under [account] in {settings.file}.")
+    return 2
+
+
+def _at_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _engine_answers(configuration: Configuration) -> bool:
@@ -46,7 +59,7 @@ def _engine_answers(configuration: Configuration) -> bool:
     return True
 
 
-def _run(arguments: argparse.Namespace, configuration: Configuration) -> int:
+def _run(arguments: argparse.Namespace, configuration: Configuration, setup: FirstRun | None = None) -> int:
     try:
         from tui.app import ConsoleOptions, run
     except ImportError as error:
@@ -59,14 +72,30 @@ def _run(arguments: argparse.Namespace, configuration: Configuration) -> int:
     async def spawn() -> None:
         await asyncio.to_thread(spawn_engine, configuration.socket, configuration.log_file, options)
 
+    console = configuration.console
     try:
-        if not _engine_answers(configuration):
+        if setup is None and not _engine_answers(configuration):
             spawn_engine(configuration.socket, configuration.log_file, options)
-        run(ConsoleOptions(socket=configuration.socket, spawn=spawn))
-    except (NoEngine, ValueError) as error:
+        ended_well = run(
+            ConsoleOptions(
+                socket=configuration.socket,
+                spawn=spawn,
+                setup=setup,
+                language=console.language,
+                theme=console.theme,
+                ssh=_THREE_WAY[console.ssh] if arguments.ssh is None else arguments.ssh,
+                meters=_THREE_WAY[console.meters],
+                keys=console.keys,
+                fault_log=configuration.log_file.with_name("console.log"),
+            )
+        )
+    except NoEngine as error:
         say.narrate(str(error))
         return 1
-    return 0
+    except ValueError as error:  # keys that clash
+        say.narrate(f"{configuration.config_file}, [console.keys]: {error}.")
+        return 2
+    return 0 if ended_well else 1
 
 
 def engine_options(arguments: argparse.Namespace) -> list[str]:

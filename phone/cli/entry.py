@@ -94,6 +94,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="offhook", description="The terminal softphone that stays registered.", parents=[common]
     )
+    parser.add_argument(
+        "--ssh",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="spend few bytes, or do not (default: as SSH_CONNECTION and SSH_TTY say)",
+    )
     parser.add_argument("--demo", action="store_true", help="try it against an embedded PBX, without any setting")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     run = commands.add_parser("run", parents=[common], help="run the engine in the foreground")

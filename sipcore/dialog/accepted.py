@@ -59,17 +59,16 @@ class Accepted:
         self.waiting = False
 
     def retransmit(self, now: float) -> None:
-        """Timer RETRANSMIT_2XX went off."""
-        if not self.waiting:
-            return
+        """Timer RETRANSMIT_2XX went off, and the ACK is still awaited."""
         self._call.core.layer.respond(self._transaction, self._response, now)
         self._interval = min(2 * self._interval, T2)
         self._call.start(Timer.RETRANSMIT_2XX, now + self._interval)
 
     def give_up(self, now: float) -> None:
-        """Timer GIVE_UP_2XX went off. While signalling is lost no ACK can come, so nothing is concluded from that."""
-        if not self.waiting:
-            return
+        """Timer GIVE_UP_2XX went off, and the ACK is still awaited.
+
+        While signalling is lost none can come, so nothing is concluded from that.
+        """
         if self._call.core.flow is None:
             self._call.start(Timer.GIVE_UP_2XX, now + TIMEOUT)
             return

@@ -25,16 +25,16 @@ class Farewell:
         self.over = False
         self._waiting = False
 
-    def start(self, now: float, reason: str | None = None) -> None:
-        """Send the BYE, with ``reason`` as its Reason header (RFC 3326)."""
+    def start(self, now: float) -> None:
+        """Send the BYE."""
         self._core.timers.set((self._key, Timer.BYE), now + self._core.settings.bye_memory)
-        self._send(now, reason)
+        self._send(now)
 
     def flow_recovered(self, now: float) -> None:
         """Send the BYE that a lost flow swallowed."""
         if self._waiting and not self.over:
             self._waiting = False
-            self._send(now, None)
+            self._send(now)
 
     def heard(self, now: float) -> None:
         """The peer knows: it sent a BYE of its own, or waiting any longer is useless."""
@@ -42,10 +42,8 @@ class Farewell:
         self._core.timers.cancel((self._key, Timer.BYE))
         self._finish(now)
 
-    def _send(self, now: float, reason: str | None) -> None:
+    def _send(self, now: float) -> None:
         bye = self.dialog.request("BYE")
-        if reason:
-            bye.headers.add("Reason", reason)
         self._core.request(bye, self._on_outcome, now, next_cseq=self.dialog.next_cseq)
 
     def _on_outcome(self, outcome: Outcome, now: float) -> None:

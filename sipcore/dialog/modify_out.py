@@ -31,6 +31,7 @@ GONE_STATUSES = (404, 408, 481)
 _MAX_GLARES = 8
 _MAX_RETRY_AFTER = 10
 _REMEMBERED_ACKS = 4
+_REFRESH_RETRY = 4.0
 
 
 class Phase(enum.Enum):
@@ -247,13 +248,14 @@ class Modifier:
             low, high = (2.1, 4.0) if self._call.outgoing else (0.0, 2.0)
             return round(self._call.core.ids.uniform(low, high), 2)
         raw = response.headers.get("Retry-After")
-        if response.status == 500 and raw is not None:
-            # §14.2: the peer is busy with an INVITE of its own.
+        if raw is not None and response.status in (500, 503):
+            # §14.2: the peer is busy with an INVITE of its own; or overloaded.
             try:
                 return float(min(RetryAfter.parse(raw).seconds, _MAX_RETRY_AFTER))
             except ParseError:
-                return None
-        return None
+                pass  # as if it had not been there
+        # A PBX that has just come back needs our Contact as soon as it can take it.
+        return _REFRESH_RETRY if response.status >= 500 and self._running.verb == "refresh" else None
 
     def _take_back(self, *, wanted: bool) -> None:
         """As if it had never been sent; ``wanted``: but it shall be again."""

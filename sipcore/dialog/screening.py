@@ -8,14 +8,15 @@ _METHODS = frozenset(method.strip() for method in ALLOW.split(","))
 
 
 def refusal_of(request: Request) -> Response | None:
-    """The response a request gets for its method or its demands, or None; raises ParseError."""
+    """The response a request gets for its method or its demands, or None; raises ParseError.
+
+    Not for CANCEL and ACK, whose Require is ignored (§8.2.2.3).
+    """
     if request.method not in _METHODS:
         # §8.2.1: "The UAS MUST also add an Allow header field to the 405".
         response = request.response(405)
         response.headers.add("Allow", ALLOW)
         return response
-    if request.method == "CANCEL":
-        return None  # §8.2.2.3: "a UAS MUST NOT [...] for a CANCEL request" look at Require
     unknown = [tag for tag in request.require if tag not in EXTENSIONS]
     if unknown:
         response = request.response(420)

@@ -374,8 +374,6 @@ class FlowSupervisor:
         if probing:
             self._brought_forward = False
             self._schedule_probe(now)
-        elif self.due_at is not None:
-            wait_s = min(wait_s, self.due_at - now)  # a good probe never puts an attempt off
         self.due_at = now + wait_s
         if not self.quiet and wait_s > 0:
             maximum = self._settings.max_reconnection_attempts

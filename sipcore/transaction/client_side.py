@@ -83,8 +83,7 @@ class ClientSide:
         number = next(self._wire.numbers)
         via = self._wire.flows.get(flow)
         if via is None:
-            if not silent:
-                self._wire.events.append(TransactionTransportFailed(number))
+            self._wire.events.append(TransactionTransportFailed(number))
             return number
         branch = branch or self._ids.branch()
         request.headers.insert_first("Via", via.value(branch))

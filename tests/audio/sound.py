@@ -34,7 +34,8 @@ def _vowel(draw: np.random.Generator, rate: int) -> NDArray[np.float64]:
             break
         weight = sum(1.0 / (1.0 + ((frequency - formant) / 120.0) ** 2) for formant in formants) + 0.02
         signal += weight * np.sin(harmonic * phase + harmonic)
-    return signal / np.abs(signal).max() * draw.uniform(6000, 14000) * np.hanning(count) ** 0.3
+    signal *= draw.uniform(6000, 14000) / np.abs(signal).max() * np.hanning(count) ** 0.3
+    return signal
 
 
 def _hiss(draw: np.random.Generator, rate: int) -> NDArray[np.float64]:

@@ -7,32 +7,34 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from audio.engine import AudioSettings
 from audio.io.probe import probe_devices
 from sipcore.media import LocalMedia
 from tests.audio.calling import Phone, parameters, read_wave, until, write_wave
-from tests.audio.sound import speech
+from tests.audio.sound import local_likeness, speech
 from tests.lab import signals
 from tests.lab.sound import RATE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from audio.core import Samples
     from tests.lab.sound import SoundServer
 
 pytestmark = pytest.mark.audio
 
 LOOPBACK = "127.0.0.1"
+_FINE_RATE = 32000
 
 
 @dataclass
@@ -86,13 +88,6 @@ async def calling(
         await far.engine.stop()
 
 
-@contextmanager
-def played(pulse: SoundServer, path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A file being spoken into the microphone."""
-    with pulse.play(path) as process:
-        yield process
-
-
 async def _received_for(far: Phone, seconds: float) -> int:
     """How many packets come within some seconds."""
 
@@ -106,48 +101,57 @@ async def _received_for(far: Phone, seconds: float) -> int:
     return received() - before
 
 
-def test_speech_goes_through_the_devices_both_ways(pulse: SoundServer, tmp_path: Path) -> None:
+async def _both_ways(pulse: SoundServer, tmp_path: Path) -> tuple[float, float]:
+    """How alike speech is to what the far end heard of it, and to what the earpiece played of it."""
     spoken = speech(5.0)
     write_wave(tmp_path / "spoken.wav", spoken)
+    earpiece = pulse.record("spk.monitor")
+    async with calling(pulse, tmp_path, far_in=f"wav:{tmp_path / 'spoken.wav'}") as (subject, far):
+        await until(lambda: subject.events("open"), "devices open")
+        # A sink found idle may take two seconds until it runs; what the far end says starts with the call.
+        await asyncio.sleep(2.0)
+        with pulse.play(tmp_path / "spoken.wav") as playing:
+            await asyncio.to_thread(playing.wait, 20)
+        await asyncio.sleep(1.0)
+        far.engine.close_call("call")
+        await far.engine.recordings_finished()
+        assert subject.events("lost") == []
+        assert subject.events("problem") == []
+    far_heard = read_wave(tmp_path / "far.wav") / 32768
+    return _alike(spoken, far_heard, 8000), _alike(spoken[16000:], earpiece.stop(), RATE)
 
-    async def test() -> None:
-        earpiece = pulse.record("spk.monitor")
-        async with calling(pulse, tmp_path, far_in=f"wav:{tmp_path / 'spoken.wav'}") as (subject, far):
-            await until(lambda: subject.events("open"), "devices open")
-            # What the far end says starts with the call, while the devices still open: say something of our own later.
-            await asyncio.sleep(2.0)
-            with played(pulse, tmp_path / "spoken.wav") as playing:
-                await asyncio.to_thread(playing.wait, 20)
-            await asyncio.sleep(1.0)
-            far.engine.close_call("call")
-            await far.engine.recordings_finished()
-            assert subject.events("lost") == []
-            assert subject.events("problem") == []
-        heard = earpiece.stop()
-        reference = spoken.astype(float) / 32768
-        far_heard = signals.correlate(reference, read_wave(tmp_path / "far.wav").astype(float) / 32768, rate=8000)
-        # The first second or two may be swallowed by a sink found idle.
-        we_heard = signals.correlate(reference[16000:], heard, rate=8000, recording_rate=RATE)
-        print(f"microphone {far_heard}, earpiece {we_heard}")
-        assert far_heard.coefficient >= 0.9
-        assert we_heard.coefficient >= 0.9
 
-    asyncio.run(test())
+def _alike(spoken: Samples, heard: signals.Samples, rate: int) -> float:
+    """How well each half second of speech (8 kHz) is found again, at four times its rate: half a sample counts."""
+    fine = signals.resample(spoken / 32768, 8000, _FINE_RATE), signals.resample(heard, rate, _FINE_RATE)
+    sent, found = ((samples * 32767).astype(np.int16) for samples in fine)
+    return local_likeness(sent, found, block=_FINE_RATE // 2, reach=_FINE_RATE // 4)
+
+
+def test_speech_goes_through_the_devices_both_ways(pulse: SoundServer, tmp_path: Path) -> None:
+    """The median of three runs; two that agree need no third."""
+    runs: list[bool] = []
+    while max(runs.count(True), runs.count(False)) < 2:
+        far, earpiece = asyncio.run(_both_ways(pulse, tmp_path))
+        print(f"likeness: microphone to far end {far:.3f}, far end to earpiece {earpiece:.3f}")
+        runs.append(min(far, earpiece) >= 0.9)
+    assert runs[-1]
 
 
 def test_devices_are_chosen_by_the_name_of_a_sink_or_source(pulse: SoundServer, tmp_path: Path) -> None:
+    """Its speech is heard in the sink called `ring`, and not in the default one."""
     spoken = speech(5.0)
     write_wave(tmp_path / "spoken.wav", spoken)
 
     async def test() -> None:
-        other = pulse.record("ring.monitor")
+        ring, default = pulse.record("ring.monitor"), pulse.record("spk.monitor")
         wav = f"wav:{tmp_path / 'spoken.wav'}"
         async with calling(pulse, tmp_path, device_in="mic.monitor", device_out="ring", far_in=wav) as (subject, _):
             await until(lambda: subject.events("open"), "devices open")
             await asyncio.sleep(6.0)
             assert subject.events("problem") == []
-        match = signals.correlate(spoken[16000:].astype(float), other.stop(), rate=8000, recording_rate=RATE)
-        assert match.coefficient >= 0.9
+        assert _alike(spoken[16000:], ring.stop(), RATE) > 0.8
+        assert np.abs(default.stop()).max() < 0.003
 
     asyncio.run(test())
 
@@ -159,6 +163,25 @@ def test_an_unknown_device_is_one_sentence_with_the_choices(pulse: SoundServer, 
             sentence = subject.events("problem")[0]["sentence"]
             assert "'No Such Headset'" in sentence
             assert "pulse" in sentence
+            assert await _received_for(far, 1.0) >= 40
+
+    asyncio.run(test())
+
+
+def test_a_speaker_plugged_in_during_a_call_is_found(pulse: SoundServer, tmp_path: Path) -> None:
+    """PortAudio's list of devices is as old as its start, and the microphone's stream is in the way of another."""
+
+    async def test() -> None:
+        pulse.pactl("load-module", "module-null-source", "source_name=only")
+        for sink in ("spk", "mic", "ring"):
+            pulse.unplug(sink)
+        async with calling(pulse, tmp_path) as (subject, far):
+            await until(lambda: subject.events("open") and subject.events("problem"), "a microphone and no speaker")
+            assert "no speaker" in subject.events("problem")[0]["sentence"]
+            await asyncio.to_thread(pulse.plug, "spk")
+            await until(lambda: subject.events("restored"), "speaker found", 15.0)
+            assert subject.events("restored")[0]["role"] == "output"
+            assert subject.events("lost") == []
             assert await _received_for(far, 1.0) >= 40
 
     asyncio.run(test())

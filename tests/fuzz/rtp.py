@@ -1,8 +1,8 @@
 """Hostile media datagrams: ``python -m tests.fuzz.rtp COUNT [SEED]``.
 
 Real RTP and RTCP is cut, bitten, doubled and mixed, then driven through the parsers and through a whole media core, an
-echo robot and their ticks. Anything but ParseError out of a parser, and anything at all out of a core, is a failure and is
-printed with its seed and number.
+echo robot and their ticks. Anything but ParseError out of a parser, and anything at all out of a core, is a failure
+and is printed with its seed and number.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import random
 import sys
 import time
 from collections import Counter
+from typing import TYPE_CHECKING
 
-from audio.core import MediaCore
 from audio.robots import EchoRobot
 from audio.rtp.packet import HeaderExtension, RtpPacket
 from audio.rtp.rtcp import (
@@ -27,6 +27,9 @@ from audio.rtp.rtcp import (
 from sipcore.errors import ParseError
 from sipcore.ids import IdSource
 from tests.audio.core.pair import BOB, make_core, parameters
+
+if TYPE_CHECKING:
+    from audio.core import MediaCore
 
 SOURCES = (BOB, BOB, BOB, (BOB[0], 9), ("203.0.113.7", 5000))
 BLOCK = ReportBlock(
@@ -118,7 +121,11 @@ class Fuzzer:
                 case 0:
                     data = data[:place]
                 case 1:
-                    data = data[:place] + bytes([rng.choice((0, 1, 127, 128, 255, rng.getrandbits(8)))]) + data[place + 1 :]
+                    data = (
+                        data[:place]
+                        + bytes([rng.choice((0, 1, 127, 128, 255, rng.getrandbits(8)))])
+                        + data[place + 1 :]
+                    )
                 case 2:
                     data = data[:place] + rng.randbytes(rng.randrange(8)) + data[place:]
                 case 3:

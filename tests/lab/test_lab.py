@@ -90,6 +90,7 @@ def test_plain_transports_answer(asterisk: Asterisk, transport: str) -> None:
 def test_two_instances_run_side_by_side(asterisk: Asterisk, own_asterisk: Asterisk) -> None:
     """Own address, own directories: nothing is shared but the root."""
     assert asterisk.address != own_asterisk.address
+    asterisk.cli("database del lab digits")
     own_asterisk.cli("database put lab digits 42")
     assert (own_asterisk.digits_read(), asterisk.digits_read()) == ("42", "")
 

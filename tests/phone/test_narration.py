@@ -74,7 +74,7 @@ def test_a_connection_closed_on_purpose_is_no_trouble() -> None:
 def test_giving_up_says_what_goes_on() -> None:
     failed = ev.ReconnectionFailed(at=1, attempts=10, reason="No answer.")
     (sentence,) = Listener().hear(failed)
-    assert sentence.startswith("Not registered after 10 attempts: No answer; it is tried quietly every 60 s")
+    assert sentence.startswith("Not registered after 10 attempts: No answer; it is tried again every 60 s")
     assert sentence.endswith("offhook ctl register.")
     (sentence,) = Listener(Resilience(background_retry=0)).hear(failed)
     assert "nothing more is tried" in sentence
@@ -103,3 +103,15 @@ def test_calls() -> None:
     assert over("missed") == ["Missed call from 2002."]
     assert over("busy", 486) == ["The call to 2002 came to nothing: 486 Busy Here."]
     assert over("cancelled") == []
+
+
+def test_a_wrong_password_is_tried_seldom_and_its_connection_closed_in_silence() -> None:
+    """resilience.md 3.2: repeating a wrong password gets a site banned."""
+    listener = Listener()
+    said = listener.hear(
+        refused(401, credentials=True),
+        ev.ReconnectionFailed(at=1, attempts=3, reason="401 Words"),
+        ev.TransportDisconnected(at=1, server="x", reason="registration refused"),
+    )
+    assert len(said) == 2
+    assert "tried again every 600 s" in said[1]

@@ -22,7 +22,12 @@ ENDED = ev.CallEnded(at=1, call="a", by="remote", outcome="answered")
         ("resume", "a", RESUMED, [HELD, REFUSED]),
         ("hold", "a", REFUSED, [ev.VerbFailed(at=1, call="a", verb="transfer", status=488, reason="No")]),
         ("hold", "a", ENDED, [ev.NetworkOffline(at=1)]),
-        ("transfer", "a", ev.TransferProgress(at=1, call="a", status=100, reason="", done=False), [HELD]),
+        (
+            "transfer",
+            "a",
+            ev.TransferProgress(at=1, call="a", status=200, reason="OK", done=True),
+            [HELD, ev.TransferProgress(at=1, call="a", status=100, reason="Trying", done=False)],
+        ),
         (
             "register",
             "",
@@ -72,6 +77,7 @@ def test_no_event_in_time() -> None:
         (ENDED, "hold", "The call ended meanwhile."),
         (ENDED, "transfer", None),
         (None, "hold", "The other side has not answered yet."),
+        (None, "transfer", None),
         (
             ev.TransferProgress(at=1, call="a", status=486, reason="Busy Here", done=True),
             "transfer",

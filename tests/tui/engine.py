@@ -15,7 +15,8 @@ from phone.server import ControlServer
 from phone.settings import LiveSettings, Settings
 from phone.state import PhoneState
 from tui.bridge import Bridge
-from tui.console import ConsoleApp
+from tui.console import ConsoleApp, Profile
+from tui.widgets.rows import Rows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -160,12 +161,12 @@ async def until(pilot: Pilot[Leave], predicate: Callable[[], bool], timeout_s: f
 
 @contextlib.asynccontextmanager
 async def console(
-    path: Path, state: PhoneState, *, size: tuple[int, int] = (80, 24)
+    path: Path, state: PhoneState, *, size: tuple[int, int] = (80, 24), profile: Profile | None = None
 ) -> AsyncIterator[tuple[ConsoleApp, Pilot[Leave], Engine]]:
     """A console attached to an engine that shows ``state``."""
     engine = Engine(path / "engine.sock", state)
     await engine.server.start()
-    app = ConsoleApp(Bridge(engine.path))
+    app = ConsoleApp(Bridge(engine.path), profile)
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.state == state)
         await pilot.pause()
@@ -175,7 +176,11 @@ async def console(
 
 
 def text_of(app: ConsoleApp, selector: str) -> str:
-    """The rows of a widget, as a user reads them."""
-    from tui.widgets.rows import Rows
-
+    """The rows of a widget of the main screen, as a user reads them."""
     return "\n".join(app.screen_stack[1].query_one(selector, Rows).plain())
+
+
+def shown(app: ConsoleApp) -> str:
+    """Everything on the screen, as a user reads it."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)

@@ -98,7 +98,8 @@ class MainScreen(Screen[None]):
 
     def draw_levels(self, levels: Mapping[str, Any] | None, *, muted: bool) -> None:
         """Show how loud it is; None while there is nothing to measure."""
-        self.query_one(Levels).update_from(levels, muted=muted)
+        for row in self.query(Levels):  # none any more while the console ends
+            row.update_from(levels, muted=muted)
 
     def search(self, text: str) -> None:
         """Filter the recent calls."""

@@ -58,6 +58,7 @@ class SettingsScreen(Screen[None]):
         self._sender = sender
         self._apply = apply or {}
         self._warned = False
+        self._last_word = ""
         self._file = ""
 
     def compose(self) -> ComposeResult:
@@ -84,9 +85,9 @@ class SettingsScreen(Screen[None]):
 
     # --- loading -------------------------------------------------------------------------------------------
 
-    @work(exclusive=True)
-    async def load(self) -> None:
-        """Build the form from what the engine says; a form that is there is replaced."""
+    @work(exclusive=True, group="load")
+    async def load(self, last_word: str = "") -> None:
+        """Build the form from what the engine says; a form that is there is replaced. ``last_word`` is said then."""
         try:
             reply = from_json(SettingsReply, await self._sender.send(cmd.Settings()))
         except (Refused, EngineGone, ProtocolError) as error:
@@ -102,7 +103,8 @@ class SettingsScreen(Screen[None]):
         )
         await self.mount(form, after="#settings-title")
         self._titles()
-        self._say("")
+        self._say(last_word, "ok")
+        self._last_word = last_word
         form.query("Input, Choice").first().focus()
         await self._offer_devices(form)
 
@@ -115,6 +117,9 @@ class SettingsScreen(Screen[None]):
     def on_form_advice(self, event: Form.Advice) -> None:
         """Show it in its place."""
         self._warned = False
+        if self._last_word:
+            self._last_word = ""  # the help of a field nobody went to is no reason to take it away
+            return
         self._say(event.text, "error" if event.wrong else "dim")
 
     # --- keys ----------------------------------------------------------------------------------------------
@@ -129,7 +134,7 @@ class SettingsScreen(Screen[None]):
             return
         self.dismiss(None)
 
-    @work(exclusive=True)
+    @work(exclusive=True, group="save")
     async def action_save(self) -> None:
         """Check, send, tell what became of it."""
         if not (forms := self.query(Form)) or forms.first().complain():
@@ -148,8 +153,7 @@ class SettingsScreen(Screen[None]):
         for key, apply in self._apply.items():
             if any(value.key == key for value in changes):
                 apply(form.text(key))
-        self.load()
-        self.app.call_later(self._say, saved_sentence(changed), "ok")
+        self.load(saved_sentence(changed))
 
     def on_choice_changed(self, event: Choice.Changed) -> None:
         """A turn may make an old complaint void."""

@@ -20,11 +20,11 @@ from phone.client import EngineGone, NoEngine, Refused
 from phone.protocol import commands as cmd
 from phone.protocol.codec import ProtocolError, from_json
 from phone.protocol.settings import SettingsReply
+from phone.protocol.setup import SetupRefused
 from tui.i18n import _
 from tui.screens.following import FollowingScreen
 from tui.screens.settings import Sender, device_names
 from tui.screens.wizard_pages import ACCOUNT_KEYS, PAGES, SOUND_KEYS, Page, echo_rows, page_rows, registration_rows
-from tui.setup import SetupRefused
 from tui.text import clean
 from tui.widgets.calls import current_call
 from tui.widgets.form import Form
@@ -34,9 +34,9 @@ from tui.widgets.sound_test import SoundTest
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
+    from phone.protocol.setup import Setup
     from phone.state import PhoneState
     from tui.bridge import Bridge
-    from tui.setup import Setup
     from tui.widgets.choice import Choice
 
 DEFAULT_ECHO = "600"

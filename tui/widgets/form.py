@@ -115,7 +115,8 @@ class Form(VerticalScroll, can_focus=False):
             case "device":
                 return Choice(_with(("default", "none"), field.text), field.text, id=name)
             case _:
-                return _input(name, field.text, placeholder=field.default or field.example)
+                example = _("such as {example}").format(example=field.example) if field.example else ""
+                return _input(name, field.text, placeholder=field.default or example)
 
     def _password_lines(self) -> Iterable[Line]:
         hidden = _input(PASSWORD, "", placeholder=_("unchanged"))

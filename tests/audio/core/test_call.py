@@ -11,14 +11,14 @@ from tests.audio.core.pair import Pair
 from tests.audio.netem import NetworkModel
 from tests.audio.sound import likeness, local_likeness, speech
 
-SPEECH = speech(12.0, seed=1)
-OTHER = speech(12.0, seed=2)
+SPEECH = speech(7.0, seed=1)
+OTHER = speech(7.0, seed=2)
 
 
 @pytest.mark.parametrize("codec", [PCMU, PCMA])
 def test_on_a_clean_network_both_hear_each_other(codec: Codec) -> None:
     pair = Pair(alice_says=SPEECH, bob_says=OTHER, codec=codec)
-    pair.run(13.0)
+    pair.run(8.0)
     for said, listener in ((SPEECH, pair.bob), (OTHER, pair.alice)):
         alike, delay = likeness(said, listener.recording)
         assert alike > 0.99
@@ -51,7 +51,7 @@ def test_on_a_bad_network_what_is_said_is_still_recognised(
     model: NetworkModel, alike: float, delay_ms: float, seed: int
 ) -> None:
     pair = Pair(alice_says=SPEECH, bob_says=OTHER, model=model, seed=seed)
-    pair.run(13.0)
+    pair.run(8.0)
     heard = pair.bob.recording
     assert local_likeness(SPEECH, heard) >= alike
     statistics = pair.bob.core.statistics(pair.now)
@@ -73,7 +73,7 @@ def test_the_same_seed_replays_the_call_bit_for_bit() -> None:
 @pytest.mark.parametrize("ptime", [10, 30, 60])
 def test_other_packet_times(ptime: int) -> None:
     pair = Pair(alice_says=SPEECH, ptime_ms=ptime)
-    pair.run(13.0)
+    pair.run(8.0)
     assert local_likeness(SPEECH, pair.bob.recording) > 0.98
 
 
@@ -86,24 +86,24 @@ def test_digits_arrive_over_a_lossy_network() -> None:
 
 
 def test_a_drifting_sound_card_is_followed() -> None:
-    """Bob's clock is 500 ppm slow for a minute: 30 ms in all, and still no packet is late and nothing piles up."""
-    pair = Pair(alice_says=speech(60.0, seed=8))
-    pair.bob.clock = 1.0005
-    pair.run(60.0)
+    """Bob's clock is 1500 ppm slow: 30 ms in 20 s, and still no packet is late and nothing piles up."""
+    pair = Pair(alice_says=speech(20.0, seed=8))
+    pair.bob.clock = 1.0015
+    pair.run(20.0)
     statistics = pair.bob.core.statistics(pair.now)
     assert statistics.late == 0
     assert statistics.buffer_ms < 70
 
 
 def test_an_hour_leaves_nothing_behind() -> None:
-    """Ten minutes stand for it: what a core holds after them is what it held after one."""
+    """Half a minute stands for it: what a core holds then is what it held after ten seconds."""
     pair = Pair(alice_says=SPEECH, model=NetworkModel(loss=0.02, jitter_s=0.02))
-    pair.run(20.0)
+    pair.run(10.0)
     jitter = pair.bob.core._inbound.jitter
     sizes = [len(jitter._entries), len(jitter._window._bins)]
     pair.alice.heard.clear()
     pair.bob.heard.clear()
-    pair.run(60.0)
+    pair.run(20.0)
     assert len(jitter._entries) <= sizes[0] + 3
     assert len(jitter._window._bins) <= 8
     assert pair.bob.core.statistics(pair.now).buffer_ms < 90

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from audio.core.gate import SourceGate
-from audio.core.ports import Address
 from audio.rtp.packet import RtpPacket
+
+if TYPE_CHECKING:
+    from audio.core.ports import Address
 
 PEER: Address = ("198.51.100.1", 4000)
 NAT: Address = ("203.0.113.9", 61000)

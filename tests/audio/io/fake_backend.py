@@ -22,6 +22,7 @@ class FakeStream:
         self.rate = rate
         self.finished = False
         self.frozen = False
+        self.interrupted = False
         self.closed = threading.Event()
         self.close_gate = threading.Event()
         self.close_gate.set()
@@ -58,6 +59,8 @@ class FakeBackend:
         self.open_gate.set()
         self.streams: list[tuple[Role, FakeStream]] = []
         self.refreshed = 0
+        self.pinned = False
+        self.restarts = 0
 
     def load(self) -> None:
         """Nothing to load."""
@@ -65,6 +68,12 @@ class FakeBackend:
     def refresh(self) -> None:
         """Count it."""
         self.refreshed += 1
+
+    def restart(self) -> None:
+        """Interrupt every stream and count it."""
+        self.restarts += 1
+        for _, stream in self.streams:
+            stream.interrupted = True
 
     def check(self, role: Role, name: str | None) -> None:
         """Fail as opening would."""

@@ -155,3 +155,15 @@ def test_jobs_queued_behind_a_hanging_one_are_dropped_with_their_waiter() -> Non
         assert ran == []
 
     _run(test)
+
+
+def test_a_stream_interrupted_on_purpose_opens_again_and_nobody_is_told() -> None:
+    async def test(bench: Bench) -> None:
+        bench.supervisor.want()
+        await until(lambda: bench.open, "open")
+        bench.backend.restart()
+        await until(lambda: len(bench.backend.streams) == 2 and bench.open, "open again")
+        assert bench.events == []
+        assert bench.backend.refreshed == 0
+
+    _run(test)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 from hypothesis import given
@@ -28,7 +29,7 @@ def test_intervals_keep_within_half_to_one_and_a_half_of_the_minimum(seed: int) 
     """§6.2: 5 s at least before randomisation, half of it before the first report; §6.3.1: [0.5, 1.5] / 1.21828."""
     times = report_times(seed, 6)
     assert 1.25 / 1.21828 <= times[0] <= 3.75 / 1.21828
-    for earlier, later in zip(times, times[1:], strict=False):
+    for earlier, later in itertools.pairwise(times):
         assert 2.5 / 1.21828 <= later - earlier <= 7.5 / 1.21828 + 1e-9
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -45,7 +46,7 @@ def test_a_digit_of_100_ms_is_seven_packets() -> None:
         "058a0320",
     ]
     numbers = [packet.sequence for packet in packets]
-    assert [(b - a) & 0xFFFF for a, b in zip(numbers, numbers[1:], strict=False)] == [1] * 6
+    assert [(b - a) & 0xFFFF for a, b in itertools.pairwise(numbers)] == [1] * 6
 
 
 def test_a_gap_of_silence_lies_between_digits() -> None:

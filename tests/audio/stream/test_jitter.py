@@ -220,18 +220,18 @@ def test_an_unannounced_gap_is_concealed_first_and_the_talkspurt_after_it_is_who
     for number in (*range(50), *range(150, 200)):
         bench.packet(number, 0.010)
     bench.run(3.9)
-    assert 160 <= bench.missing
+    assert bench.missing >= 160
     assert bench.frames[50:] == list(range(150, 100 + len(bench.frames)))
     assert bench.frames[-1] >= 190
     assert bench.buffer.delay_s(bench.now + 0.007) < 0.060
 
 
 def test_a_drifting_sender_is_followed() -> None:
-    """+300 ppm over ten minutes: the fastest transit moves, the delay does not grow."""
+    """+1000 ppm over two minutes: the fastest transit moves, the delay does not grow."""
     bench = Bench()
-    for number in range(30_000):
-        bench.packet(number, 0.010 + number * 0.02 * 300e-6)
-    bench.run(599.0)
+    for number in range(6_000):
+        bench.packet(number, 0.010 + number * 0.02 * 1000e-6)
+    bench.run(119.0)
     assert bench.buffer.target_s < 0.040
 
 

@@ -130,14 +130,14 @@ def test_delay_learnt_from_a_burst_of_jitter_is_given_back() -> None:
     assert line.playout.delay_s(end) < 0.060
 
 
-@pytest.mark.parametrize("ppm", [200.0, -200.0])
+@pytest.mark.parametrize("ppm", [600.0, -600.0])
 def test_clock_drift_is_absorbed(ppm: float) -> None:
-    """Two minutes at 200 ppm are 24 ms: nothing is lost or late, hardly anything made up, the delay stays bounded."""
-    line = Line(speech(120.0, seed=4))
-    line.run([0.010] * 6000, receiver_ppm=ppm)
+    """40 s at 600 ppm are 24 ms: nothing is lost or late, hardly anything made up, the delay stays bounded."""
+    line = Line(speech(40.0, seed=4))
+    line.run([0.010] * 2000, receiver_ppm=ppm)
     assert line.playout.jitter.statistics.late == 0
     assert line.playout.concealed <= 320
-    assert line.playout.delay_s(100.008 + 6000 * 0.02) < 0.070
+    assert line.playout.delay_s(100.008 + 2000 * 0.02) < 0.070
 
 
 def test_a_hole_of_announced_silence_is_filled_with_noise_only() -> None:

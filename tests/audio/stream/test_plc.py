@@ -1,6 +1,10 @@
-"""Concealment: what replaces lost sound is closer to it than nothing or a plain repetition, joins smoothly, and fades."""
+"""Concealment: what replaces lost sound is closer to it than nothing or a plain repetition, joins smoothly, and
+fades.
+"""
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import pytest
@@ -21,11 +25,6 @@ def conceal_every(sound: Samples, lost: set[int], *, block: int = 160) -> Sample
     return np.concatenate(out)
 
 
-def error(sound: Samples, heard: Samples) -> float:
-    difference = sound[: len(heard)].astype(np.float64) - heard
-    return float(np.sqrt((difference**2).mean()))
-
-
 def periodic(count: int, frequency: float = 125.0) -> Samples:
     time = np.arange(count) / 8000
     wave = sum(np.sin(2 * np.pi * frequency * k * time + k) / k for k in range(1, 12))
@@ -37,28 +36,45 @@ def test_good_sound_passes_unchanged() -> None:
     assert np.array_equal(conceal_every(sound, set()), sound)
 
 
+def envelope_distance(sound: Samples, heard: Samples) -> float:
+    """How far apart two sounds are to an ear that does not care for phase: RMS of the difference of their spectra in
+    dB.
+    """
+
+    def spectra(signal: Samples) -> NDArray[np.float64]:
+        frames = np.lib.stride_tricks.sliding_window_view(signal.astype(np.float64), 256)[::80] * np.hanning(256)
+        power = np.abs(np.fft.rfft(frames)) ** 2
+        bands = power[:, :128].reshape(len(frames), 16, 8).sum(axis=2)
+        return np.asarray(10 * np.log10(bands + 1e6), dtype=np.float64)
+
+    difference = spectra(sound[: len(heard)]) - spectra(heard)
+    return float(np.sqrt((difference**2).mean()))
+
+
 @pytest.mark.parametrize("frequency", [65.0, 100.0, 130.0, 210.0])
 def test_a_voiced_sound_goes_on_through_a_lost_packet(frequency: float) -> None:
-    """The first 10 ms are not faded at all; a steady tone is continued nearly exactly."""
+    """A steady tone is continued in phase, only softer and softer."""
     sound = periodic(1600, frequency)
     heard = conceal_every(sound, {5})
-    hole = slice(5 * 160, 5 * 160 + 80)
-    assert error(sound[hole], heard[hole]) < 0.25 * float(np.sqrt((sound[hole].astype(float) ** 2).mean()))
+    said, made = sound[800:960].astype(np.float64), heard[800:960].astype(np.float64)
+    assert said @ made / np.sqrt((said @ said) * (made @ made)) > 0.95
+    assert 0.6 < np.sqrt((made @ made) / (said @ said)) < 0.95
 
 
-def test_speech_with_losses_is_nearer_to_the_original_than_silence_or_repetition() -> None:
+def test_speech_with_losses_sounds_nearer_to_the_original_than_silence_or_repetition() -> None:
     draw = np.random.default_rng(7)
     sound = speech(30.0, seed=3)
     blocks = len(sound) // 160
-    lost = {int(n) for n in draw.choice(np.arange(3, blocks), blocks // 20, replace=False)}
+    lost = {int(n) for n in draw.choice(np.arange(3, blocks), blocks // 10, replace=False)}
     concealed = conceal_every(sound, lost)
     silent, repeated = sound.copy(), sound.copy()
     for number in sorted(lost):
         here = slice(number * 160, number * 160 + 160)
         silent[here] = 0
         repeated[here] = repeated[number * 160 - 160 : number * 160] // 2
-    assert error(sound, concealed) < 0.9 * error(sound, silent)
-    assert error(sound, concealed) < 0.9 * error(sound, repeated)
+    distance = envelope_distance(sound, concealed)
+    assert distance < 0.75 * envelope_distance(sound, silent)
+    assert distance < envelope_distance(sound, repeated)
 
 
 def test_the_joints_are_smooth() -> None:
@@ -69,17 +85,17 @@ def test_the_joints_are_smooth() -> None:
     assert np.abs(np.diff(heard)).max() <= 1.5 * largest
 
 
-def test_a_long_hole_fades_to_silence_by_60_ms() -> None:
-    """Appendix I: full level for 10 ms, silent at 60 ms."""
-    sound = periodic(3200)
-    heard = conceal_every(sound, set(range(5, 15)))
-    rms = [float(np.sqrt((heard[n * 80 : n * 80 + 80].astype(float) ** 2).mean())) for n in range(10, 20)]
-    assert rms[0] > 0.8 * rms[0] > rms[2] > rms[3] > rms[4]
-    assert rms[6:] == [0.0] * 4
+def test_a_long_hole_fades_to_silence() -> None:
+    """Never louder than 20 ms before, and silent from 160 ms on."""
+    sound = periodic(4800)
+    heard = conceal_every(sound, set(range(5, 18)))
+    rms = [float(np.sqrt((heard[n * 160 : n * 160 + 160].astype(float) ** 2).mean())) for n in range(4, 18)]
+    assert all(later < earlier for earlier, later in itertools.pairwise(rms))
+    assert rms[9:] == [0.0] * 5
 
 
 def test_sound_after_a_long_hole_fades_in() -> None:
-    sound = periodic(3200)
+    sound = periodic(4800)
     heard = conceal_every(sound, set(range(5, 15)))
     back = heard[15 * 160 : 15 * 160 + 80].astype(np.int32)
     assert abs(int(back[0])) <= 200

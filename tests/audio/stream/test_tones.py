@@ -90,7 +90,7 @@ def test_a_tone_begins_and_ends_softly() -> None:
 @pytest.mark.parametrize(
     ("digit", "pair"), [("1", (697, 1209)), ("5", (770, 1336)), ("#", (941, 1477)), ("d", (941, 1633))]
 )
-def test_dtmf_pairs(digit: str, pair: tuple[int, int]) -> None:
+def test_dtmf_pairs(digit: str, pair: tuple[float, float]) -> None:
     """ITU-T Q.23."""
     assert dtmf_frequencies(digit) == pair
     found = peaks(dtmf_tone(digit, 400), 8000, 2)

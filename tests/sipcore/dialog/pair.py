@@ -58,12 +58,14 @@ class Agent:
         self.calls = Calls(account_of(name), ids, self.layer, self.authenticator, settings)
         self.log: list[Event] = []
         self.flow = 0
+        self.connected = False
         self.on_event: Callable[[Event, float], None] | None = None
         """Called for each event as it comes, to press buttons."""
 
     def connect(self, now: float, *, recovered: bool = False) -> None:
         """Open a new flow and register, as the stack does."""
         self.flow += 1
+        self.connected = True
         self.layer.flow_opened(self.flow, ViaTemplate(self.transport, f"{self.name}{self.flow}.invalid"))
         contact = NameAddr.parse(f"<sip:{self.name}@{self.name}{self.flow}.invalid;transport=ws>")
         if recovered:
@@ -73,6 +75,7 @@ class Agent:
 
     def disconnect(self, now: float) -> None:
         """Lose the flow, as the stack does."""
+        self.connected = False
         self.layer.flow_lost(self.flow, now)
         self.calls.flow_lost(now)
 

@@ -10,6 +10,7 @@ from sipcore.events import CallEnded, CallId, CallState, EndedBy, IncomingCall, 
 from sipcore.media import Fingerprint, Profile
 from sipcore.message.message import Request, Response
 from sipcore.sdp.offer_answer import OfferAnswer, Unacceptable
+from sipcore.transaction.events import AckReceived, ResponseReceived, TransactionTimedOut
 from tests.sipcore.dialog.pair import MEDIA, OTHER_MEDIA
 from tests.sipcore.dialog.solo import Extra, Solo
 
@@ -535,6 +536,39 @@ def test_a_bye_before_the_ack_ends_the_call() -> None:
     assert solo.ladder() == ["200 BYE"]
     solo.run(60)
     assert solo.take() == []
+
+
+def test_a_bye_nobody_answers_is_given_up() -> None:
+    """§15.1.1: after 64*T1 the call is over for us."""
+    solo = Solo()
+    call, _, _ = answered(solo)
+    solo.alice.calls.hang_up(call, solo.now)
+    bye = solo.request("BYE")
+    solo.reply(bye, 100)
+    solo.run(33)
+    assert ended(solo).by is EndedBy.LOCAL
+    assert solo.alice.calls.pending_farewells == 0
+
+
+def test_an_ack_that_cannot_be_read_acknowledges_nothing() -> None:
+    """Nothing from the network raises."""
+    solo = Solo()
+    call, invite = ring(solo)
+    solo.alice.calls.answer(call, MEDIA, solo.now)
+    ack = solo.within("ACK", solo.response(200), cseq=invite.cseq.number)
+    ack.headers.set("CSeq", "<<<")
+    solo.alice.calls.on_request(AckReceived(ack, solo.alice.flow), solo.now)
+    solo.run(0.6)
+    assert solo.ladder() == ["200 INVITE"]
+
+
+def test_transactions_of_others_are_left_to_them() -> None:
+    """Registrations and keep-alives share the layer."""
+    solo = Solo()
+    calls = solo.alice.calls
+    response = solo.invite().response(200)
+    assert not calls.on_response(ResponseReceived(4711, response), solo.now)
+    assert not calls.on_failure(TransactionTimedOut(4711), solo.now)
 
 
 def test_byes_that_cross_are_both_answered() -> None:

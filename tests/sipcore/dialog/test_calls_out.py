@@ -1,5 +1,7 @@
 """Calls of ours: progress, forks, refusals, and what is tried again (RFC 3261 §13.2, §8.1.3, RFC 3262 §4)."""
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from sipcore.dialog.core import CallSettings
@@ -9,6 +11,9 @@ from sipcore.media import CryptoKey, LocalMedia, Profile
 from sipcore.message.message import Request
 from tests.sipcore.dialog.pair import MEDIA, MOVED_MEDIA, OTHER_MEDIA
 from tests.sipcore.dialog.solo import Solo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CHALLENGE = ("WWW-Authenticate", 'Digest realm="x", nonce="n1", qop="auth"')
 
@@ -430,7 +435,7 @@ def test_verbs_that_do_not_fit_say_so_and_change_nothing() -> None:
     solo = Solo()
     call, _ = solo.dial()
     calls, now = solo.alice.calls, solo.now
-    for verb in (
+    verbs: tuple[Callable[[], object], ...] = (
         lambda: calls.hold(call, now),
         lambda: calls.resume(call, now),
         lambda: calls.ring(call, now),
@@ -441,7 +446,8 @@ def test_verbs_that_do_not_fit_say_so_and_change_nothing() -> None:
         lambda: calls.send_info_dtmf(call, "1", now),
         lambda: calls.attended_transfer(call, call, now),
         lambda: calls.hang_up("nobody", now),
-    ):
+    )
+    for verb in verbs:
         with pytest.raises(LocalProtocolError):
             verb()
     assert solo.ladder() == []

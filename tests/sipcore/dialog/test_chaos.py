@@ -6,6 +6,7 @@ is left behind.
 
 from collections import Counter
 from random import Random
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +17,9 @@ from sipcore.media import Direction
 from sipcore.message.parse import parse_message
 from tests.sipcore.dialog.pair import MEDIA, MOVED_MEDIA, OTHER_MEDIA, Agent, Netem, Pair
 from tests.sipcore.dialog.solo import Solo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SETTINGS = CallSettings(ring_timeout=40, session_expires=120)
 
@@ -46,7 +50,7 @@ def press_something(agent: Agent, random: Random, now: float) -> None:
     calls = agent.calls
     ringing = [event.call for event in agent.seen(IncomingCall) if event.call in calls.live]
     call = random.choice(calls.live) if calls.live else "none"
-    verbs = [
+    verbs: list[Callable[[], object]] = [
         lambda: calls.dial("peer", MEDIA, now),
         lambda: calls.ring(random.choice(ringing or ["none"]), now),
         lambda: calls.answer(random.choice(ringing or ["none"]), OTHER_MEDIA, now),
@@ -69,7 +73,7 @@ def wind_up(pair: Pair) -> None:
     """A perfect network, everybody connected, and all the time in the world."""
     pair.netem.loss = pair.netem.jitter_s = 0.0
     for agent in (pair.alice, pair.bob):
-        if agent.calls._core.flow is None:
+        if not agent.connected:
             agent.connect(pair.now, recovered=True)
     pair.run(90)
 
@@ -81,8 +85,14 @@ def check_agreement(pair: Pair) -> None:
         for call in agent.calls.live:
             assert any(event.call == call for event in agent.seen(MediaNegotiated))
     if len(pair.alice.calls.live) == 1:
-        one, other = (agent.calls._registry.calls[agent.calls.live[0]].call for agent in (pair.alice, pair.bob))
-        assert (one.holding, one.held) == (other.held, other.holding)
+        one, other = (_holds(agent, agent.calls.live[0]) for agent in (pair.alice, pair.bob))
+        assert one == other[::-1]
+
+
+def _holds(agent: Agent, call: str) -> tuple[bool, bool]:
+    """Whether we hold, and whether we are held, as the user was told."""
+    changes = [event for event in agent.seen(HoldChanged) if event.call == call]
+    return (changes[-1].local, changes[-1].remote) if changes else (False, False)
 
 
 def check_nothing_left(pair: Pair) -> None:
@@ -99,7 +109,7 @@ def check_nothing_left(pair: Pair) -> None:
         check_stories(agent)
 
 
-@pytest.mark.parametrize("seed", range(1000))
+@pytest.mark.parametrize("seed", range(12))
 def test_random_calls_over_a_bad_network(seed: int) -> None:
     """UDP with loss and reordering, or a WebSocket with reordering-free delay."""
     random = Random(seed)
@@ -114,20 +124,18 @@ def test_random_calls_over_a_bad_network(seed: int) -> None:
     check_nothing_left(pair)
 
 
-@pytest.mark.parametrize("seed", range(1000))
+@pytest.mark.parametrize("seed", range(12))
 def test_random_calls_through_outages(seed: int) -> None:
     """Connections break at any moment and come back some time later."""
     random = Random(1000 + seed)
     pair = Pair(settings=SETTINGS, seed=seed)
-    down: dict[str, bool] = {"alice": False, "bob": False}
     for _ in range(40):
         agent = random.choice((pair.alice, pair.bob))
         if random.random() < 0.2:
-            if down[agent.name]:
-                agent.connect(pair.now, recovered=True)
-            else:
+            if agent.connected:
                 agent.disconnect(pair.now)
-            down[agent.name] = not down[agent.name]
+            else:
+                agent.connect(pair.now, recovered=True)
         else:
             press_something(agent, random, pair.now)
         pair.run(random.choice((0.0, 0.02, 0.2, 1.0, 20.0)))
@@ -135,7 +143,7 @@ def test_random_calls_through_outages(seed: int) -> None:
     check_nothing_left(pair)
 
 
-@pytest.mark.parametrize("seed", range(1000))
+@pytest.mark.parametrize("seed", range(12))
 def test_hold_by_both_at_random_moments_settles(seed: int) -> None:
     """Glare over and over; what was pressed last is what holds."""
     random = Random(seed)
@@ -157,7 +165,7 @@ def test_hold_by_both_at_random_moments_settles(seed: int) -> None:
         assert direction == Direction.of(sends=not wanted[other], receives=not wanted[agent.name])
 
 
-@pytest.mark.parametrize("seed", range(1000))
+@pytest.mark.parametrize("seed", range(12))
 def test_hostile_bytes_raise_nothing_but_parse_errors(seed: int) -> None:
     """Messages of a real call, mutated and replayed in any order."""
     random = Random(seed)

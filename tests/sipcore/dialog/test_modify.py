@@ -1,9 +1,11 @@
 """Session changes both ways: hold, re-INVITE, UPDATE, glare (RFC 3261 §14, RFC 3264 §8, RFC 3311)."""
 
+from dataclasses import replace
+
 import pytest
 
 from sipcore.events import CallEnded, CallId, EndedBy, HoldChanged, MediaNegotiated, VerbFailed
-from sipcore.media import Direction
+from sipcore.media import Direction, Fingerprint, Profile
 from sipcore.message.message import Request, Response
 from sipcore.sdp.offer_answer import OfferAnswer
 from tests.sipcore.dialog.pair import MEDIA, MOVED_MEDIA, OTHER_MEDIA, Pair
@@ -163,6 +165,35 @@ def test_a_peer_that_knows_no_such_call_ends_it(status: int) -> None:
         reason=solo.alice.ended.reason if solo.alice.ended else "",
         answered=True,
     )
+
+
+def test_a_change_that_cannot_even_be_offered_is_a_failed_verb() -> None:
+    """The kind of protection stays as agreed (here: keys), and new media must bring what that needs."""
+    solo = Solo()
+    keyed = replace(MEDIA, profile=Profile.UDP_TLS_RTP_SAVPF, fingerprint=Fingerprint("sha-256", "AB:" * 31 + "AB"))
+    call = solo.alice.calls.dial("bob", keyed, solo.now)
+    invite = solo.request("INVITE")
+    solo.reply(invite, 200, sdp=solo.answer_to(invite, keyed))
+    solo.take()
+    solo.alice.calls.update_media(call, MEDIA, solo.now)
+    assert solo.take() == []
+    assert [event.verb for event in solo.alice.seen(VerbFailed)] == ["update_media"]
+    solo.alice.calls.hold(call, solo.now)
+    assert solo.ladder() == ["INVITE"]
+
+
+def test_progress_of_a_reinvite_is_no_news() -> None:
+    """A 100 or 180 within a call."""
+    solo = Solo()
+    peer = Peer(solo)
+    solo.alice.calls.hold(peer.call, solo.now)
+    invite = solo.request("INVITE")
+    shown = len(solo.alice.log)
+    solo.reply(invite, 100, tag="")
+    solo.reply(invite, 180)
+    assert len(solo.alice.log) == shown
+    peer.accept(invite)
+    assert hold_events(solo) == [(True, False)]
 
 
 def test_silence_is_no_end() -> None:

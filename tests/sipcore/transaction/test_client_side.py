@@ -162,6 +162,17 @@ def test_a_cancel_after_the_final_response_is_not_sent() -> None:
     assert len(bench.sent) == 1
 
 
+def test_a_stray_provisional_after_the_refusal_sends_no_cancel() -> None:
+    """The CANCEL that waited has nothing left to cancel."""
+    bench = Bench("UDP")
+    transaction = bench.request("INVITE")
+    invite = bench.last_request
+    bench.layer.cancel(transaction, bench.now)
+    reply(bench, 486, to=invite)
+    reply(bench, 180, to=invite)
+    assert bench.last_request.method == "ACK"
+
+
 def test_a_2xx_instead_of_a_provisional_leaves_the_cancel_unsent() -> None:
     """The race is the user's to resolve, by ACK and BYE."""
     bench = Bench()

@@ -326,6 +326,19 @@ def test_a_retransmission_on_another_flow_brings_the_transaction_there() -> None
     assert statuses(bench) == [100, 180]
 
 
+def test_losing_one_flow_leaves_the_transactions_of_another_alone() -> None:
+    """Two flows (RFC 5626), one lost and found again."""
+    bench = Bench()
+    bench.layer.flow_opened(8, ViaTemplate("WSS", "second.invalid"))
+    transaction, request = begin(bench)
+    bench.layer.flow_lost(8, bench.now)
+    bench.layer.flow_opened(9, ViaTemplate("WSS", "third.invalid"))
+    bench.drain()
+    assert bench.sent == []
+    bench.respond(transaction, request, 200)
+    assert statuses(bench) == [200]
+
+
 def test_an_unanswered_request_has_nothing_to_say_on_the_next_flow() -> None:
     """Nothing is sent before the user has decided."""
     bench = Bench()
