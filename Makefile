@@ -15,7 +15,7 @@ SYSTEM_PACKAGES := libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils 
 UNIT := not lab and not audio and not journey and not slow
 SEEDS ?= 500
 
-.PHONY: help venv system check fix test unit slow lab lab-tests journeys fuzz sim demo bench-call clean
+.PHONY: help venv system check fix test unit slow lab lab-tests journeys fuzz sim demo bench-call bench-console i18n screens clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,6 +92,19 @@ demo: venv  ## Offhook against an embedded PBX, nothing to configure
 
 bench-call: venv system  ## figures of a call: start, ctl round trip, CPU, memory, packet intervals
 	$(BIN)/python -m bench.call
+
+# Texts are marked with _(), _n(), mark() or _mark(); the made-up language "pseudo" finds those that are not.
+i18n: venv  ## extract the texts, merge them into the translations, compile them
+	$(BIN)/pybabel -q extract -k _ -k _n:1,2 -k _mark -k mark --no-location --no-wrap --sort-output --project offhook \
+	  --copyright-holder "Offhook contributors" --msgid-bugs-address CONTRIBUTING.md -o tui/locale/offhook.pot phone/settings_table.py tui
+	$(BIN)/pybabel -q update --no-wrap --no-fuzzy-matching --ignore-obsolete -D offhook -i tui/locale/offhook.pot -d tui/locale
+	$(BIN)/pybabel -q compile -D offhook -d tui/locale
+
+screens: venv  ## draw the pictures of docs/screens anew
+	$(BIN)/python -m docs.screens.make
+
+bench-console: venv  ## what the console costs: bytes to a terminal, first paint, key to first byte, memory, CPU
+	$(BIN)/python -m bench.console_bytes
 
 clean:  ## remove what the tools left (not the lab's cache, which lives outside)
 	rm -rf $(VENV) build dist reports .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

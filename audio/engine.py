@@ -57,7 +57,7 @@ from audio.stream.recorder import numbered_path
 from audio.stream.tones import Country, ToneKind
 from sipcore.errors import LocalProtocolError
 from sipcore.ids import IdSource
-from sipcore.media import CryptoKey, LocalMedia, MediaParameters
+from sipcore.media import CryptoKey, IceCredentials, LocalMedia, MediaParameters
 
 if TYPE_CHECKING:
     from audio.secure.certificate import DtlsCertificate
@@ -208,9 +208,9 @@ class AudioEngine:
     ) -> LocalMedia:
         """Bind a call's RTP and RTCP ports on ``local_address`` and listen; nothing is sent before :meth:`configure`.
 
-        ``port`` asks for one RTP port, to resume a call whose far end still sends there. ``dtls`` adds the fingerprint
-        and rtcp-mux, ``sdes`` fresh keys: what it takes to offer or answer with them. The caller adds codecs and
-        profile.
+        ``port`` asks for one RTP port, to resume a call whose far end still sends there. ``dtls`` adds the
+        fingerprint, rtcp-mux and ICE, ``sdes`` fresh keys: what it takes to offer or answer with them. The caller adds
+        codecs and profile.
         Raises :class:`NoMediaPort`, and :class:`sipcore.errors.LocalProtocolError` for a call that is open already.
         """
         if call in self._calls:
@@ -237,11 +237,12 @@ class AudioEngine:
             rtcp_mux=dtls,
             fingerprint=certificate.fingerprint if certificate is not None else None,
             crypto=await asyncio.to_thread(_fresh_keys, self._ids) if sdes else (),
+            ice=IceCredentials(self._ids.token(40), self._ids.token(128)) if dtls else None,
         )
         if self._calls.get(call) is not entry:
             sockets.close()
             raise LocalProtocolError(f"call {call} ended while its sound was made ready")
-        session = MediaSession(call, core, microphone=microphone, certificate=certificate)
+        session = MediaSession(call, core, microphone=microphone, certificate=certificate, ids=self._ids)
         self._thread.send(AddSession(session, sockets))
         return media
 
@@ -407,6 +408,7 @@ class AudioEngine:
 
 
 def _make_certificate() -> DtlsCertificate:
+    import audio.ice.agent
     import audio.secure.media
     from audio.secure.certificate import DtlsCertificate
 

@@ -27,9 +27,11 @@ from audio.core import (
 from audio.rtp.demux import DatagramKind, classify_untrusted
 
 if TYPE_CHECKING:
+    from audio.ice.agent import IceAgent
     from audio.secure.certificate import DtlsCertificate
     from audio.secure.media import SecureMedia
-    from sipcore.media import MediaParameters
+    from sipcore.ids import IdSource
+    from sipcore.media import IceCredentials, MediaParameters
 
 
 class Microphone(Protocol):
@@ -77,7 +79,7 @@ class MediaSession:
 
     ``microphone`` and ``speaker`` are this call's own (a file each); without them the shared device serves the active
     call. ``certificate`` lets it take part in DTLS, from the first datagram on (RFC 5763 §5: "be prepared to receive a
-    client_hello before it receives the answer").
+    client_hello before it receives the answer"), and ``ids`` in ICE; ``transport`` is used where ICE is not agreed on.
     """
 
     def __init__(
@@ -89,13 +91,17 @@ class MediaSession:
         speaker: Speaker | None = None,
         certificate: DtlsCertificate | None = None,
         transport: MediaTransport | None = None,
+        ids: IdSource | None = None,
     ) -> None:
         self.call = call
         self.core = core
         self.speaker = speaker
         self._microphone = microphone
         self._certificate = certificate
-        self._transport = transport
+        self._transport = self._given_transport = transport
+        self._ids = ids
+        self._agent: IceAgent | None = None
+        self._paths: tuple[IceCredentials, IceCredentials] | None = None
         self._secure: SecureMedia | None = None
         self._negotiation = -1
 
@@ -110,12 +116,36 @@ class MediaSession:
             return False
         self._negotiation = parameters.negotiation
         encrypted = parameters.dtls_role is not None or parameters.local_crypto is not None
+        self._find_path(parameters, now)
         # Told before the core is, so that nothing leaves in the clear.
         self.core.set_secure(self._keys() if encrypted else None)
         self.core.configure(parameters, now)
         if encrypted:
             self._keys().configure(parameters, now)
         return True
+
+    def _find_path(self, parameters: MediaParameters, now: float) -> None:
+        """Check connectivity where both sides do (RFC 8445); other credentials than before mean a restart."""
+        local, remote = parameters.local_ice, parameters.remote_ice
+        if local is None or remote is None or self._ids is None:
+            if self._agent is not None:
+                self._agent = self._paths = None
+                self._transport = self._given_transport
+            return
+        if self._paths == (local, remote.credentials):
+            return
+        from audio.ice.agent import IceAgent
+
+        self._paths = (local, remote.credentials)
+        self._transport = self._agent = IceAgent(
+            self._ids,
+            local=local,
+            remote=remote,
+            controlling=parameters.ice_controlling,
+            components=1 if parameters.rtcp_mux else 2,
+            now=now,
+            before=self._agent,
+        )
 
     def _keys(self) -> SecureMedia:
         """This call's encryption, with the libraries it takes: loaded for the first call that needs them."""

@@ -71,6 +71,10 @@ class _PrivateFile(logging.handlers.RotatingFileHandler):
 
     def _open(self) -> TextIOWrapper:
         descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchmod(descriptor, 0o600)
+        except OSError:
+            pass  # somebody else's file, chosen with --log: its mode is their business
         return os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace")
 
 

@@ -134,7 +134,8 @@ class ControlServer:
             busy = bool(self._state().calls)
             raise _ProtocolMismatch(about | {"busy": busy})
         client.follows_events = client.follows_state = True
-        return about | {"seq": self._seq, "state": state_to_json(self._state())}
+        sound = {"pulse_server": os.environ.get("PULSE_SERVER")}  # a client elsewhere may offer to move the sound
+        return about | sound | {"seq": self._seq, "state": state_to_json(self._state())}
 
     async def execute(self, command: Command) -> Any:
         """Carry out a command of any client."""

@@ -37,7 +37,7 @@ def spawn_engine(socket: Path, log: Path, arguments: Sequence[str], *, timeout_s
     reader, writer = os.pipe()
     try:
         paths.make_private(log.parent)
-        with log.open("ab") as output:
+        with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab") as output:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter and options
                 [*_program(), "run", "--headless", "--ready-fd", str(writer), *arguments],
                 stdin=subprocess.DEVNULL,

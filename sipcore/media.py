@@ -113,6 +113,33 @@ class CryptoKey:
     key_base64: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class IceCredentials:
+    """The short-term credential of one end's connectivity checks (RFC 8445 §5.3)."""
+
+    ufrag: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class IceCandidate:
+    """A transport address an end may be reached at; ``component`` is 1 for RTP, 2 for RTCP."""
+
+    component: int
+    address: str
+    port: int
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class IceRemote:
+    """The peer's side of ICE, as its description has it (RFC 8839 §5)."""
+
+    credentials: IceCredentials
+    candidates: tuple[IceCandidate, ...] = ()
+    lite: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalMedia:
     """One audio stream as we offer or answer it. The sockets behind it are already bound and receiving."""
@@ -131,6 +158,9 @@ class LocalMedia:
 
     crypto: tuple[CryptoKey, ...] = ()
     """Ours, for SDES, best first."""
+
+    ice: IceCredentials | None = None
+    """Ours, where connectivity is checked; the candidates are ``address`` with both ports."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +197,12 @@ class MediaParameters:
 
     local_crypto: CryptoKey | None = None
     remote_crypto: CryptoKey | None = None
+    local_ice: IceCredentials | None = None
+    """Ours, together with ``remote_ice``: both sides check connectivity. Without, media goes where the SDP says."""
+
+    remote_ice: IceRemote | None = None
+    ice_controlling: bool = False
+    """Whether we choose the path (RFC 8445 §6.1.1)."""
 
     @property
     def on_hold_by_peer(self) -> bool:

@@ -152,12 +152,12 @@ def keymap(overrides: Mapping[str, str]) -> dict[str, str]:
 
 
 def key_label(key: str) -> str:
-    """How a key is written for people: ``F2``, ``Ctrl+R``, ``?``."""
+    """How a key is written for people: ``F2``, ``Ctrl+R``, ``?``; empty for no key."""
     names = {"question_mark": "?", "slash": "/", "comma": ","}
     parts = [names.get(part, part) for part in key.split("+")]
-    if len(parts) > 1 or (key[0] == "f" and key[1:].isdigit()):
-        parts = [part.upper() if len(part) <= 3 else part.capitalize() for part in parts]
-    return "+".join("Ctrl" if part == "CTRL" else part for part in parts)
+    if len(parts) > 1 or re.fullmatch(r"f\d+", key):
+        parts = [part.capitalize() for part in parts]
+    return "+".join(parts)
 
 
 _keys: dict[str, str] = keymap({})

@@ -38,7 +38,7 @@ def toast_for(event: ev.Event) -> Toast | None:
         case ev.NetworkOffline():
             return _toast("warning", 8, "network", _("Network Offline"), _("Will reconnect when it is back"))
         case ev.AudioProblem():
-            return _toast("warning", 8, "sound", _("No sound"), clean(event.detail, 160))
+            return _toast("warning", 8, "sound", _sound_title(event.problem), clean(event.detail, 160))
         case ev.AudioRestored():
             return _toast("success", 5, "sound", _("Sound is back"), _("All devices work"))
         case ev.VerbFailed():
@@ -51,6 +51,12 @@ def toast_for(event: ev.Event) -> Toast | None:
             return _connection_toast(event)
         case _:
             return None
+
+
+def _sound_title(problem: str) -> str:
+    """Which part of the sound it is about; the engine's sentence follows."""
+    titles = {"input": _("Microphone"), "output": _("Headset"), "ring": _("Ringing")}
+    return titles.get(problem, _("No sound"))
 
 
 def _connection_toast(

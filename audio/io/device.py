@@ -20,6 +20,7 @@ import numpy as np
 
 from audio.io.backend import DeviceFailure, FailureKind
 from audio.io.pulse import PulseDevice, chosen_pulse, find_pulse, list_pulse
+from audio.io.realtime import raise_thread_priority
 from audio.io.ring import FrameRing
 from audio.io.settings import Role
 from audio.io.stderr import guard_stderr
@@ -137,6 +138,9 @@ class DeviceStream:
             np.frombuffer(data, dtype=np.int16)[:] = np.repeat(np.frombuffer(mono, dtype=np.int16), self._channels)
 
     def _seen(self, status: object) -> None:
+        if not self.last_callback:
+            # Once, and for the life of PortAudio's own thread: it is as much in a hurry as the media thread.
+            raise_thread_priority()
         self.last_callback = time.monotonic()
         if status:
             self.flagged += 1

@@ -2,7 +2,7 @@
 
     idle ──wanted──▶ opening ──▶ open ──finished, or no callback for 0.5 s──▶ lost
                       ▲   └──────failed──────▶ waiting ◀───── closing ─────────┘
-                      └──── after 0.25, 0.5, 1 … s ──┘
+                      └──── after 0.25, 0.5, 0.5 … s ┘
 
 All that blocks is done by a :class:`~audio.io.backend.BackendThread`; here is only the loop. Calls notice nothing of
 it but silence: the media thread reads and writes whatever end is attached, or none.
@@ -30,8 +30,9 @@ OPEN_DEADLINE_S = 10.0
 FROZEN_AFTER_S = 0.5
 _LOOK_EVERY_S = 0.1
 _FIRST_RETRY_S = 0.25
-_RETRY_MAX_S = 1.0
-_HOPELESS_RETRY_S = 5.0
+_RETRY_S = 0.5
+_PATIENT_AFTER = 40
+_PATIENT_RETRY_S = 3.0
 _LOOK_ANEW_EVERY_S = 5.0
 _HANGS = (
     "The sound system does not answer; check PulseAudio or PipeWire (over SSH: PULSE_SERVER)."
@@ -100,20 +101,20 @@ class DeviceSupervisor:
         self._drop()
 
     async def _serve(self) -> None:
-        delay_s = _FIRST_RETRY_S
         again = False
+        failures = 0
         while True:
             try:
                 stream = await self._open(again)
             except DeviceFailure as failure:
                 again = True
+                failures += 1
                 self._tell(failure)
-                await asyncio.sleep(delay_s)
-                delay_s = min(delay_s * 2, _longest_wait_s(failure.kind))
-                if failure.kind in (FailureKind.NO_DEVICE, FailureKind.NOT_FOUND):
+                await asyncio.sleep(_wait_s(failure.kind, failures))
+                if failure.kind is not FailureKind.HANGS:
                     await self._look_anew()
                 continue
-            delay_s = _FIRST_RETRY_S
+            failures = 0
             try:
                 self._opened(stream)
                 reason = await self._watch(stream)
@@ -191,5 +192,8 @@ class DeviceSupervisor:
             self._told = failure.sentence
 
 
-def _longest_wait_s(kind: FailureKind) -> float:
-    return _HOPELESS_RETRY_S if kind is FailureKind.NO_LIBRARY else _RETRY_MAX_S
+def _wait_s(kind: FailureKind, failures: int) -> float:
+    """Sound is to be back within two seconds of its device; what has been gone for long is looked for less often."""
+    if kind is FailureKind.NO_LIBRARY or failures > _PATIENT_AFTER:
+        return _PATIENT_RETRY_S
+    return _FIRST_RETRY_S if failures == 1 else _RETRY_S

@@ -1,6 +1,8 @@
 """TCP and UDP sockets: options set before connecting, and addresses tried side by side (RFC 8305).
 
-targets ──first, then one more every 250 ms──▶ the first that connects wins
+targets ──first, then one more every 250 ms; all again every 3 s──▶ the first that connects wins
+
+The kernel repeats a SYN after 1, 3, 7 and 15 s; a server that comes back in between need not wait for that.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from sipcore.locate import Target
 
 _STAGGER_S = 0.25
+_AGAIN_S = 3.0
+_MAX_RUNNING = 16
 # RFC 4594 §3.1: signalling travels in CS5 or CS3; CS3 is what SIP phones use. 24 << 2 in the TOS byte.
 _TOS_CS3 = 0x60
 
@@ -55,8 +59,10 @@ async def connect_tcp(targets: Sequence[Target], *, dead_after_s: float) -> tupl
                 target = waiting.pop(0)
                 running[asyncio.create_task(_connect_one(target, dead_after_s))] = target
             done, _ = await asyncio.wait(
-                running, timeout=_STAGGER_S if waiting else None, return_when=asyncio.FIRST_COMPLETED
+                running, timeout=_STAGGER_S if waiting else _AGAIN_S, return_when=asyncio.FIRST_COMPLETED
             )
+            if not done and not waiting and len(running) + len(targets) <= _MAX_RUNNING:
+                waiting = list(targets)
             for task in done:
                 target = running.pop(task)
                 error = task.exception()

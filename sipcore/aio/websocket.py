@@ -188,7 +188,9 @@ def _handshake_sentence(error: exceptions.WebSocketException, server: ServerAddr
     match error:
         case exceptions.InvalidStatus():
             status = error.response.status_code
-            return f"{where} answered {status} instead of opening a WebSocket: check the path {server.path}."
+            # A server that knows WebSockets but not the subprotocol answers 400 or 426.
+            what = " for SIP" if status in (400, 426) else ""
+            return f"{where} answered {status} instead of opening a WebSocket{what}: check the path {server.path}."
         case exceptions.NegotiationError():
             return _no_sip(server)
         case exceptions.ProxyError() | exceptions.InvalidProxy():

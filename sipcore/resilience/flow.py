@@ -25,13 +25,13 @@ from sipcore.events import (
     TransportState,
 )
 from sipcore.resilience import policy
-from sipcore.resilience.episode import Episode
 from sipcore.resilience.flow_table import TRANSITIONS, Effect, Input, State
 from sipcore.resilience.servers import ServerList
 
 if TYPE_CHECKING:
     from sipcore.config import Resilience, ServerAddress
     from sipcore.ids import IdSource
+    from sipcore.resilience.episode import Episode
 
 _log = logging.getLogger(__name__)
 

@@ -227,7 +227,9 @@ class Registrar:
             verdict = Verdict.TEMPORARY  # nobody has judged the password yet
         redirect = _redirect_target(response) if verdict is Verdict.REDIRECT else None
         if verdict is Verdict.TOO_BRIEF:
-            verdict = Verdict.TEMPORARY  # it wants what it was given, or names no limit: not our fault, and not for ever
+            verdict = (
+                Verdict.TEMPORARY
+            )  # it wants what it was given, or names no limit: not our fault, and not for ever
         elif verdict is Verdict.NO_OUTBOUND or (verdict is Verdict.REDIRECT and redirect is None):
             verdict = Verdict.PERMANENT
         rejected = (response.status in (401, 407) and self._authenticator.rejected_fresh) or (

@@ -15,6 +15,7 @@ from sipcore.media import (
     Direction,
     DtlsSetup,
     Fingerprint,
+    IceRemote,
     LocalMedia,
     MediaParameters,
     Profile,
@@ -29,6 +30,7 @@ from sipcore.sdp.formats import (
     numbered,
     read_codecs_untrusted,
 )
+from sipcore.sdp.ice import read_ice_untrusted
 from sipcore.sdp.security import (
     Keying,
     answer_crypto,
@@ -88,6 +90,9 @@ class OurSide:
     rtcp_mux: bool
     crypto: tuple[CryptoKey, ...] = ()
     """The SDES keys written there."""
+
+    ice: bool = False
+    """Whether ICE is."""
 
     history: Mapping[int, FormatKey] = field(default_factory=dict)
     """Every payload type number ever given in this call."""
@@ -153,6 +158,7 @@ def answer_to(
     # payload type number SHOULD be used for that codec in the answer"; ours keeps its own fmtp.
     ours = numbered([replace(mine, payload_type=theirs.payload_type) for theirs, mine in shared], history)
     pairs = common([theirs for theirs, _ in shared], ours)
+    remote_ice = read_ice_untrusted(offer, media, local.address) if local.ice is not None else None
     security, attributes = _secure_answer(offer, audio, local, present_role, sdes_allowed=sdes_allowed)
     stream = LocalStream(
         local=local,
@@ -162,11 +168,13 @@ def answer_to(
         rtcp_mux=mux,
         security=attributes,
         mid=media.value("mid"),
+        ice=remote_ice is not None,
+        rtcp_mux_agreed=mux,
     )
     parameters = _parameters(
         pairs, transport, direction, media, local, audio.profile, mux=mux, security=security, negotiation=negotiation
     )
-    return stream, parameters
+    return stream, _with_ice(parameters, local, remote_ice, controlling=False)
 
 
 def _secure_answer(
@@ -209,7 +217,7 @@ def outcome_of(
     pairs = common(read_codecs_untrusted(media, assumed=ours.codecs), ours.codecs)
     if not _speaks(pairs):
         raise Unacceptable("The far end answered with no audio format we offered.", warning_code=305)
-    return _parameters(
+    parameters = _parameters(
         pairs,
         transport,
         meet(ours.direction, allowed),
@@ -220,6 +228,17 @@ def outcome_of(
         security=security,
         negotiation=negotiation,
     )
+    remote_ice = read_ice_untrusted(answer, media, local.address) if ours.ice else None
+    return _with_ice(parameters, local, remote_ice, controlling=True)
+
+
+def _with_ice(
+    parameters: MediaParameters, local: LocalMedia, remote: IceRemote | None, *, controlling: bool
+) -> MediaParameters:
+    """RFC 8445 §6.1.1: "The initiating agent that started the ICE processing MUST take the controlling role"."""
+    if remote is None:
+        return parameters
+    return replace(parameters, local_ice=local.ice, remote_ice=remote, ice_controlling=controlling)
 
 
 def _answered(ours: OurSide, answer: SessionDescription) -> MediaDescription:

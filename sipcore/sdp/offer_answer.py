@@ -160,6 +160,8 @@ class OfferAnswer:
         if before is None and keying is Keying.DTLS:
             mid = "0"
         crypto = local.crypto if keying is Keying.SDES else ()
+        # A call that does without ICE goes on so; a plain stream never begins with it.
+        ice = local.ice is not None and (before.ice if before else keying is Keying.DTLS)
         stream = LocalStream(
             local=local,
             protocol=profile,
@@ -168,6 +170,8 @@ class OfferAnswer:
             rtcp_mux=mux,
             security=self._offered_security(local, keying),
             mid=mid,
+            ice=ice,
+            rtcp_mux_agreed=mux and self._agreed is not None and self._agreed.parameters.rtcp_mux,
         )
         group = mid if mid and (before is None or bundled(before.description, mid)) else None
         index = before.index if before else 0
@@ -182,6 +186,7 @@ class OfferAnswer:
             keying=keying,
             rtcp_mux=mux,
             crypto=crypto,
+            ice=ice,
             history=extended(before.history if before else {}, codecs),
         )
         self._pending = _LocalOffer(ours)
@@ -290,6 +295,7 @@ class OfferAnswer:
             keying=audio.keying,
             rtcp_mux=stream.rtcp_mux,
             crypto=(parameters.local_crypto,) if parameters.local_crypto else (),
+            ice=stream.ice,
             history=extended(history, stream.codecs),
         )
         self._negotiation = parameters.negotiation

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sipcore.errors import SipError
 from sipcore.media import Codec, Direction, LocalMedia
 from sipcore.sdp.formats import format_attributes
+from sipcore.sdp.ice import ice_attributes
 from sipcore.sdp.types import Attribute, MediaDescription, SessionDescription
 
 if TYPE_CHECKING:
@@ -156,6 +157,8 @@ class LocalStream:
     rtcp_mux: bool
     security: tuple[Attribute, ...] = ()
     mid: str | None = None
+    ice: bool = False
+    rtcp_mux_agreed: bool = False
 
     def describe(self) -> MediaDescription:
         """The m-line with its attributes; the connection is the session's."""
@@ -180,6 +183,8 @@ class LocalStream:
         if self.rtcp_mux:
             yield Attribute("rtcp-mux")
         yield from self.security
+        if self.ice:
+            yield from ice_attributes(local, rtcp_mux_agreed=self.rtcp_mux_agreed)
         if local.ssrc is not None and local.cname is not None:
             yield Attribute("ssrc", f"{local.ssrc} cname:{local.cname}")
 

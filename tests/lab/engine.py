@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Event = dict[str, Any]
 OFFHOOK = (sys.executable, "-m", "phone.cli")
+# Byte code is cached as on a user's machine: without it every `ctl` compiles its modules anew.
+_NOT_INHERITED = ("OFFHOOK_", "XDG_", "PYTHONDONTWRITEBYTECODE")
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -52,7 +54,7 @@ class Engine:
         self._thread: threading.Thread | None = None
         lab_account = config.ACCOUNTS.get(username)
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("OFFHOOK_", "XDG_"))},
+            **{name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)},
             **{name: str(self._made(where)) for name, where in _DIRECTORIES.items()},
             "OFFHOOK_PASSWORD": password if password is not None else (lab_account.password if lab_account else ""),
             "PYTHONPATH": str(PROJECT),

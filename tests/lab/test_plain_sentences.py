@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tests.lab.engine import Engine
     from tests.lab.sound import SoundServer
 
+# Each starts a process or two, beside other tests.
+pytestmark = pytest.mark.timeout(60)
+
 # Nothing listens there; the tests below end before anybody would.
 NOWHERE = "ws://127.0.0.1:9/ws"
 

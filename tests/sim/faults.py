@@ -5,12 +5,16 @@ A fault is a function that does its harm now and returns for how long; what it d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from tests.sim.pbx import SimPbx
-from tests.sim.phone import SimPhone
-from tests.sim.watch import Watcher
-from tests.sim.world import World
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.sim.pbx import SimPbx
+    from tests.sim.phone import SimPhone
+    from tests.sim.watch import Watcher
+    from tests.sim.world import World
+from functools import partial
 
 
 class Plan:
@@ -31,7 +35,7 @@ class Plan:
             name, fault = random.choice(FAULTS)
             at = self._world.now + random.uniform(5.0, 150.0)
             self.kinds.append(name)
-            self._world.at(at, lambda name=name, fault=fault: self._begin(name, fault))
+            self._world.at(at, partial(self._begin, name, fault))
 
     def _begin(self, name: str, fault: Callable[[Plan], float]) -> None:
         lasts_s = fault(self)
@@ -89,7 +93,9 @@ class Plan:
         """The next REGISTERs get an error that says nothing about us; a fresh one is provoked."""
         random = self._world.random
         status = random.choice((500, 503, 504, 480, 403, 408))
-        headers = {"Retry-After": str(random.randint(1, 8))} if status in (500, 503, 480) and random.random() < 0.6 else {}
+        headers = (
+            {"Retry-After": str(random.randint(1, 8))} if status in (500, 503, 480) and random.random() < 0.6 else {}
+        )
         times = random.randint(1, 2 if status == 403 else 4)
         self._pbx.script.answers = [(status, headers)] * times
         self.reset()

@@ -9,10 +9,10 @@ import dataclasses
 from dataclasses import dataclass, field
 
 from sipcore.auth.verifier import Verdict, Verifier
-from sipcore.errors import ParseError
 from sipcore.ids import IdSource
 from sipcore.message.message import Request, Response
 from sipcore.message.parse import parse_message
+from sipcore.message.uri import Uri
 from tests.sim.world import PING, Connection, End, World
 
 SDP = (
@@ -206,7 +206,7 @@ class SimPbx:
             return None
         self._cseq += 1
         call_id = self._ids.call_id()
-        invite = Request("INVITE", parse_uri(binding.contact), body=SDP)
+        invite = Request("INVITE", Uri.parse(binding.contact), body=SDP)
         for name, value in (
             ("Via", f"SIP/2.0/WS pbx.sim;branch={self._ids.branch()}"),
             ("Max-Forwards", "70"),
@@ -225,7 +225,7 @@ class SimPbx:
         if response.cseq.method != "INVITE" or response.is_provisional:
             return
         self.rung[response.call_id] = response.status
-        ack = Request("ACK", parse_uri("sip:phone@pbx.sim"))
+        ack = Request("ACK", Uri.parse("sip:phone@pbx.sim"))
         for name in ("Via", "From", "To", "Call-ID"):
             ack.headers.add(name, response.headers.get(name) or "")
         ack.headers.add("CSeq", f"{response.cseq.number} ACK")
@@ -272,7 +272,7 @@ class SimPbx:
         self._send(connection, request.response(200 if known else 481))
 
 
-def parse_uri(text: str):  # noqa: ANN201
+def Uri.parse(text: str):
     """A URI that is known to be valid."""
     from sipcore.message.uri import Uri
 

@@ -1,12 +1,12 @@
 """The real stack on virtual time: its effects become connections of the simulated network.
 
-    Stack.effects ──▶ SimPhone ──▶ Connection ──▶ SimPbx
-    Stack.events ──▶ history, watchers
+Stack.effects ──▶ SimPhone ──▶ Connection ──▶ SimPbx
+Stack.events ──▶ history, watchers
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sipcore import events as ev
 from sipcore.auth.credentials import Credentials
@@ -15,8 +15,12 @@ from sipcore.errors import LocalProtocolError
 from sipcore.ids import IdSource
 from sipcore.media import LocalMedia
 from sipcore.stack import Stack
-from tests.sim.pbx import SimPbx
 from tests.sim.world import PING, Connection, End, Wire, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.sim.pbx import SimPbx
 
 SERVER = ServerAddress.parse("wss://pbx.sim:8089/ws")
 MEDIA = LocalMedia(address="192.0.2.10", rtp_port=4000, rtcp_port=4001)
@@ -160,14 +164,18 @@ class SimPhone:
             self.world.after(0.001, lambda: fail("No route to pbx.sim."))
             return
         arrival = self.wire.open_again_at + 2 * self.wire.delay()
-        if arrival > deadline or self.pbx.dark:
+        if arrival > deadline:
             self.world.at(deadline, lambda: fail("No answer from pbx.sim."))
             return
 
         def arrive() -> None:
             if flow not in self._opening:
                 return
-            if not self.wire.online:
+            if self.pbx.dark:
+                # Connecting is tried again every three seconds (sipcore.aio.sockets).
+                again = self.world.now + 3.0
+                self.world.at(min(again, deadline), arrive if again < deadline else lambda: fail("No answer."))
+            elif not self.wire.online:
                 fail("No route to pbx.sim.")
             elif not self.pbx.up:
                 fail("Connection refused by pbx.sim.")

@@ -1,4 +1,4 @@
-"""Runs seeds: ``python -m tests.sim.run --seeds 10000 --first 1``; ``--seeds 1 --first S`` replays one with its trace."""
+"""Runs seeds: ``python -m tests.sim.run --seeds 10000``; ``--seeds 1 --first S`` replays one with its trace."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One run: a phone, a PBX, faults by seed, and the judgement.
 
-    register ── a call, perhaps ── faults ── all over ── time to settle ── judged ── shut down ── judged
+register ── a call, perhaps ── faults ── all over ── time to settle ── judged ── shut down ── judged
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def run(seed: int) -> Report:
         _play(world, pbx, phone, watcher, plan)
     except Violation as error:
         violation = str(error)
-    except Exception as error:  # noqa: BLE001  whatever the core raises is a finding
+    except Exception as error:
         violation = f"at {world.now - 1000.0:.3f}: {type(error).__name__}: {error}"
     healed_s = None
     if watcher.registered_at is not None and watcher.registered_at > plan.over_at:

@@ -1,21 +1,24 @@
 """The invariants of a run (docs/resilience.md, section 4), checked while it goes and at its end.
 
-    Watcher.message  ── at most one REGISTER unanswered
-    Watcher.seen     ── never a retry sooner than allowed, no contradiction in what the user is told
-    Watcher.settled  ── registered, reachable, told so, calls alive
-    Watcher.ended    ── nothing left behind
+Watcher.message  ── at most one REGISTER unanswered
+Watcher.seen     ── never a retry sooner than allowed, no contradiction in what the user is told
+Watcher.settled  ── registered, reachable, told so, calls alive
+Watcher.ended    ── nothing left behind
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sipcore import events as ev
-from sipcore.config import Resilience
 from sipcore.message.message import Request
 from sipcore.message.parse import parse_message
 from tests.sim.world import Connection, End, World
+
+if TYPE_CHECKING:
+    from sipcore.config import Resilience
 
 _SLACK_S = 0.001
 _OPENS_IN_A_MINUTE = 40

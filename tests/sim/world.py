@@ -13,9 +13,11 @@ import enum
 import heapq
 import itertools
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KERNEL_GIVES_UP_S = 10.0
 """TCP_USER_TIMEOUT."""

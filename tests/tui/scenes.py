@@ -1,4 +1,4 @@
-"""Still pictures of the console: fixed states at a fixed time, for snapshots, for the pseudo-locale and for the docs."""
+"""Still pictures of the console: fixed states at a fixed time, for snapshots, the pseudo-locale and the docs."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from tui.toasts import toast_for
 
 # What the scenes' states hold, what is written on keys, and values of settings as they are written in the file.
 DATA = (
-    r"Alice Example|Bob Support|Carol|Bob|\d+@[\w.]+|PCMU|wss?:[\w.:/]+|Offhook|~/\S+|\d\d:\d\d\b.*|textual-dark|"
+    r"Alice Exam\w*|Bob Support|Carol|Bob|\d+@[\w.]+|PCMU|wss?:[\w.:/]+|Offhook|~/\S+|\d\d:\d\d\b.*|textual-dark|"
     r"F\d+|Ctrl\+\w+|Esc|Tab|Enter|PgUp|PgDn|"
     r"‹ [^›]* ›|/etc/ssl/pbx.pem|pbx.example.com|"
     r"\b[a-z]\b"

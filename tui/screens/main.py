@@ -72,13 +72,18 @@ class MainScreen(Screen[None]):
         self.query_one(KeyHints).on_resize()
         self._seen = None
 
+    @property
+    def _complete(self) -> bool:
+        """Whether every slot is there: not before the screen is composed, and no more while the console ends."""
+        return self.is_mounted and len(self.query("#hints, #status, #alert, #calls, #recent, #quality")) == 6
+
     def show_levels(self, shown: bool) -> None:
         """Give the levels their row, or take it away."""
         self.set_class(shown, "-levels")
 
     def draw(self, state: PhoneState, *, attached: bool, quiet: bool, missed: int, dtmf: str) -> None:
         """Show ``state``; only what differs is repainted."""
-        if not self.is_mounted:
+        if not self._complete:
             return
         now = self._clock()
         status, quality, recent = self.query_one(StatusLine), self.query_one(QualityLine), self.query_one(RecentList)
@@ -91,6 +96,8 @@ class MainScreen(Screen[None]):
 
     def tick(self, state: PhoneState, *, attached: bool, quiet: bool, dtmf: str) -> None:
         """Once a second while something counts: clocks and countdowns only."""
+        if not self._complete:
+            return
         now = self._clock()
         alert, calls = self.query_one(AlertSlot), self.query_one(CallsPane)
         self._slot(alert, lambda: alert.update_from(state, now=now, attached=attached, quiet=quiet))

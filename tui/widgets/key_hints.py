@@ -12,9 +12,9 @@ def hints_row(width: int) -> Row:
     row: Row = []
     used = 0
     for action in ACTIONS:
-        if not action.hint:
+        key, word = keys_of(action.id), _(action.hint) if action.hint else ""
+        if not key or not word:
             continue
-        key, word = keys_of(action.id), _(action.hint)
         if used + len(key) + len(word) + 2 > width:
             break
         row += [(key, "accent"), (f" {word} ", "dim")]

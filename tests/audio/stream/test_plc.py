@@ -90,7 +90,7 @@ def test_a_long_hole_fades_to_silence() -> None:
     sound = periodic(4800)
     heard = conceal_every(sound, set(range(5, 18)))
     rms = [float(np.sqrt((heard[n * 160 : n * 160 + 160].astype(float) ** 2).mean())) for n in range(4, 18)]
-    assert all(later < earlier for earlier, later in itertools.pairwise(rms))
+    assert all(later < earlier for earlier, later in itertools.pairwise(rms[:9]))
     assert rms[9:] == [0.0] * 5
 
 

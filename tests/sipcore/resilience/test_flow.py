@@ -114,7 +114,7 @@ def test_a_loss_after_registration_reconnects_at_once() -> None:
 
 
 def test_a_loss_the_server_caused_waits_within_the_fleet_spread() -> None:
-    waits = []
+    waits: list[float] = []
     for _ in range(20):
         bench = Bench(fleet_spread=12.0)
         bench.flow._ids = IdSource(random.Random(len(waits)))

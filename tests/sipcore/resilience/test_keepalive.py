@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-
-import pytest
+from typing import TYPE_CHECKING
 
 from sipcore.config import Resilience
 from sipcore.resilience.keepalive import AdaptiveInterval, Heartbeat, KeepAlive, Ping
+
+if TYPE_CHECKING:
+    import pytest
 
 SETTINGS = Resilience()
 

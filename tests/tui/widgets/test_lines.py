@@ -1,0 +1,91 @@
+"""Status line, quality line, levels, key hints: each a pure function of what it shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from phone.protocol.snapshots import AudioSlice, CallMedia, TransportSlice, VoicemailSlice
+from phone.state import PhoneState
+from tests.tui.scenes import IDLE, IN_CALL, RECONNECTING, REFUSED
+from tui.widgets.key_hints import hints_row
+from tui.widgets.levels import SILENCE_DBFS, bar, figure, levels_row
+from tui.widgets.quality import grade, quality_row
+from tui.widgets.status_line import status_row
+
+
+def joined(row: list[tuple[str, str]]) -> str:
+    return "".join(text for text, _ in row)
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        (IDLE, "● REGISTERED 1001@pbx.example.com │ VM 2 │ Missed 1 │ PBX 12 ms │ sound ok"),
+        (REFUSED, "✗ FAILED 1001@pbx.example.com │ VM 2 │ Missed 1 │ PBX 12 ms │ sound ok"),
+        (replace(RECONNECTING, voicemail=VoicemailSlice()), "◐ CONNECTING 1001@pbx.example.com │ Missed 1 │ sound ok"),
+        (PhoneState(), "○ NOT REGISTERED  │ Missed 1 │ sound ok"),
+    ],
+)
+def test_the_status_line(state: PhoneState, text: str) -> None:
+    assert joined(status_row(state, missed=1, attached=True)) == text
+
+
+def test_the_status_line_tells_of_trouble_in_words() -> None:
+    assert joined(status_row(IDLE, missed=0, attached=False)) == "✗ ENGINE GONE"
+    offline = replace(IDLE, transport=TransportSlice(state="connected", network="offline"))
+    assert "network offline" in joined(status_row(offline, missed=0, attached=True))
+    silent = replace(IDLE, audio=AudioSlice(problem="input"))
+    assert joined(status_row(silent, missed=0, attached=True)).endswith("no sound")
+    registering = replace(RECONNECTING, transport=TransportSlice(state="connected"))
+    assert "REGISTERING" in joined(status_row(registering, missed=0, attached=True))
+
+
+def test_the_quality_line() -> None:
+    call = IN_CALL.calls[0]
+    assert joined(quality_row(call)) == "PCMU  MOS 4.3 ●●●●○ excellent  loss 0.1 %  jitter 6 ms  rtt 38 ms"
+    assert joined(quality_row(replace(call, security="sdes", media=None))) == "PCMU SDES"
+    assert quality_row(None) == []
+    assert quality_row(replace(call, codec=None)) == []
+    assert "MOS" not in joined(quality_row(replace(call, media=CallMedia())))
+
+
+@pytest.mark.parametrize(
+    ("mos", "word"),
+    [(4.5, "excellent"), (4.2, "excellent"), (4.0, "good"), (3.7, "fair"), (3.2, "poor"), (1.0, "bad"), (0.5, "bad")],
+)
+def test_grades(mos: float, word: str) -> None:
+    assert grade(mos)[0] == word
+
+
+@pytest.mark.parametrize(
+    ("dbfs", "text", "role"),
+    [
+        (SILENCE_DBFS, "··········", "dim"),
+        (-60, "··········", "dim"),
+        (-30, "█████·····", "ok"),
+        (-3, "██████████", "warn"),
+        (0, "██████████", "warn"),
+        (20, "██████████", "warn"),
+    ],
+)
+def test_bars(dbfs: float, text: str, role: str) -> None:
+    assert bar(dbfs) == (text, role)
+
+
+def test_levels() -> None:
+    assert joined(levels_row(-30, -96)) == "Mic █████·····  Speaker ··········"
+    assert joined(levels_row(-30, -30, muted=True)) == "Mic ··········  Speaker █████·····  MUTED"
+    assert figure({"input_dbfs": -20}, "input_dbfs") == -20
+    assert figure({"input_dbfs": "x"}, "input_dbfs") == SILENCE_DBFS
+    assert figure(None, "input_dbfs") == SILENCE_DBFS
+
+
+@pytest.mark.parametrize("width", [0, 20, 40, 80, 120])
+def test_hints_fit(width: int) -> None:
+    assert len(joined(hints_row(width))) <= width
+
+
+def test_hints_at_80_columns() -> None:
+    assert joined(hints_row(80)).startswith("F1 Help F2 Answer F3 Hangup F4 Hold F5 Mute F6 Xfer")
