@@ -22,13 +22,13 @@ _PHANTOM = re.compile(r"\d{3,4}")
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """One server of an account: ``scheme`` and ``host`` (IPv6 in brackets), ``port``, and for WebSockets the ``path``."""
+    """One server of an account; IPv6 hosts stand in brackets."""
 
     scheme: Scheme
     host: str
     port: int
     path: str = ""
-    """Resource name with its query, always starting with ``/`` for ws and wss; empty elsewhere (RFC 7118 leaves it to the server)."""
+    """Resource name with its query, starting with ``/`` for ws and wss; RFC 7118 leaves it to the server."""
 
     port_given: bool = True
     """False where the port is the scheme's default, so that RFC 3263 SRV look-ups are due."""

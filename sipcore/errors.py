@@ -1,13 +1,13 @@
 """Every exception sipcore raises.
 
-    SipError
-    ├── LocalProtocolError      our own caller asked for something the protocol forbids now
-    ├── ParseError              bytes from the network are not what the grammar allows
-    ├── TransportError          a flow could not be opened, or broke
-    ├── TransactionTimeout      nobody answered in 64*T1
-    ├── AuthenticationFailed    our response to a fresh challenge was refused
-    ├── CallRejected            a final response of 300 or more ended a call attempt
-    └── RegistrationFailed      every registration attempt was used up
+SipError
+├── LocalProtocolError      our own caller asked for something the protocol forbids now
+├── ParseError              bytes from the network are not what the grammar allows
+├── TransportError          a flow could not be opened, or broke
+├── TransactionTimeout      nobody answered in 64*T1
+├── AuthenticationFailed    our response to a fresh challenge was refused
+├── CallRejected            a final response of 300 or more ended a call attempt
+└── RegistrationFailed      every registration attempt was used up
 """
 
 from __future__ import annotations

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from sipcore.config import ServerAddress
-from sipcore.media import MediaParameters
+if TYPE_CHECKING:
+    from sipcore.config import ServerAddress
+    from sipcore.media import MediaParameters
 
 FlowId = int
 CallId = str

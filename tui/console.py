@@ -210,7 +210,7 @@ class ConsoleApp(App[Leave]):
     async def _look_at_levels(self) -> None:
         """Ask how loud it is, while somebody can see it."""
         call = self._talking()
-        if call is None or self.screen is not self._main:
+        if call is None or self.screen_stack[-1:] != [self._main]:  # there is none any more while the console ends
             return
         try:
             reply = cast("Any", await self.send(cmd.Meters(call.id)))

@@ -41,6 +41,20 @@ def fit(text: str, width: int) -> str:
     return set_cell_size(text, width - 1) + "…"
 
 
+def wrapped(text: str, width: int, *, indent: int = 0) -> list[str]:
+    """``text`` in lines of at most ``width`` cells; the second and later ones are indented."""
+    lines: list[str] = []
+    line = " " * (len(text) - len(text.lstrip(" ")))
+    for word in text.lstrip(" ").split(" "):
+        longer = f"{line} {word}" if line.strip() else line + word
+        if line.strip() and cell_len(longer) > width:
+            lines.append(line)
+            line = " " * indent + word
+        else:
+            line = longer
+    return [*lines, line]
+
+
 def duration(seconds: float) -> str:
     """``4:12`` or ``1:02:03``."""
     whole = max(0, int(seconds))

@@ -159,6 +159,8 @@ class IceAgent:
         if remote is None:
             if transmit.data and transmit.data[0] in _DTLS:
                 self._held.append(transmit)
+            else:
+                self._held.clear()  # media: the handshake is over
             valid = self._best(component, nominated=False)
             remote = valid.remote if valid is not None else None
         return transmit._replace(destination=remote) if remote is not None else None

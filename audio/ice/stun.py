@@ -128,6 +128,9 @@ def parse_untrusted(data: bytes, key: str) -> StunMessage:
         raise ParseError("not a STUN Binding message")
     attributes, integrity = _attributes_untrusted(data)
     if kind != INDICATION:
+        # RFC 8445 §7: both mechanisms are a must in connectivity checks.
+        if _FINGERPRINT not in attributes:
+            raise ParseError("STUN message without fingerprint")
         _check_integrity(data, integrity, key)
     unknown = [n for n in attributes if n < _COMPREHENSION_OPTIONAL and n not in _UNDERSTOOD]
     if unknown and kind == REQUEST:
@@ -154,6 +157,7 @@ def _attributes_untrusted(data: bytes) -> tuple[dict[int, bytes], int | None]:
             head = data[:2] + (place + 8 - _HEADER).to_bytes(2, "big") + data[4:place]
             if value != _fingerprint(head) or place + 8 != len(data):
                 raise ParseError("STUN fingerprint does not match")
+            attributes[number] = value
         elif integrity is None:
             # RFC 8489 §14.5: what follows MESSAGE-INTEGRITY, other than FINGERPRINT, is ignored.
             if number == _INTEGRITY:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _WINDOW_TICKS = 50
 _FIRST_WINDOW_TICKS = 15
 _FIRST_MARGIN_MS = 6.0
-_MARGIN_MIN_MS = 4.0
+_MARGIN_MIN_MS = 5.0
 _MARGIN_STEP_MIN_MS = 1.0
 _MARGIN_STEP_MAX_MS = 10.0
 _MARGIN_MAX_MS = 120.0
@@ -37,9 +37,9 @@ _MARGIN_DECAY_MS = 0.05  # per window without a break-up
 _PILE_MS = 60.0
 _SURPLUS_MS = 15.0
 _FIRST_SURPLUS_MS = 2.0
-_DEAD_ZONE_MS = 1.5
-_PPM_PER_MS = 80.0
-_PPM_PER_MS_WINDOW = 2.0
+_DEAD_ZONE_MS = (-0.5, 1.5)
+_PPM_PER_MS = 45.0
+_PPM_PER_MS_WINDOW = 1.0
 _CORRECTION_MAX_PPM = 500.0
 _STALLED_S = 0.050
 _BLOCK_MS = 10.0
@@ -81,7 +81,7 @@ class ReserveControl:
         """Take one tick's ring ``fill`` and the sound that has left (negative: entered) the device since its last
         callback.
 
-        Says how many samples to throw away now, mostly 0.
+        Says how many samples to throw away now; negative: how much silence to put in; mostly 0.
         """
         if fill > self.ceiling:
             self._settling = True
@@ -103,11 +103,12 @@ class ReserveControl:
             return 0
         excess_ms = (reserve - self.wanted) * 1000 / self._rate
         # Where sound has only just begun nobody hears a cut; later one has to be worth it.
-        surplus_ms = _FIRST_SURPLUS_MS if self._settling else _SURPLUS_MS
-        self._settling = False
-        if excess_ms > surplus_ms:
+        settling, self._settling = self._settling, False
+        if excess_ms > (_FIRST_SURPLUS_MS if settling else _SURPLUS_MS) or (
+            settling and excess_ms < -_FIRST_SURPLUS_MS
+        ):
             return self._samples(excess_ms)
-        outside_ms = excess_ms - min(max(excess_ms, -_DEAD_ZONE_MS), _DEAD_ZONE_MS)
+        outside_ms = excess_ms - min(max(excess_ms, _DEAD_ZONE_MS[0]), _DEAD_ZONE_MS[1])
         self._drift_ppm = _limited(self._drift_ppm + outside_ms * _PPM_PER_MS_WINDOW)
         self.correction_ppm = _limited(self._drift_ppm + outside_ms * _PPM_PER_MS)
         return 0
@@ -158,7 +159,7 @@ class CaptureEnd:
             self._pending = np.concatenate([self._pending, block])
         self._starved = False
         frame, self._pending = self._pending[:FRAME_SAMPLES].copy(), self._pending[FRAME_SAMPLES:]
-        self.drained += self._ring.skip(self._control.observe(self._ring.fill, self._since_callback()))
+        self.drained += self._ring.skip(max(0, self._control.observe(self._ring.fill, self._since_callback())))
         self._resampler.correction_ppm = self._control.correction_ppm
         return frame
 
@@ -227,7 +228,9 @@ class PlayoutEnd:
             self._control.broke_up(missing)
         # The reader's end of the ring is not ours to move: a pile shrinks by what is not added to it.
         if not self._too_many:
-            self._too_many = self._control.observe(self._ring.fill, -self._since_callback())
+            surplus = self._control.observe(self._ring.fill, -self._since_callback())
+            self._too_many = max(0, surplus)
+            self._ring.write(bytes(2 * max(0, -surplus)))
 
     def pause(self) -> None:
         """Nothing will be written for a while: silence until then is no break-up."""

@@ -60,6 +60,7 @@ _DATAGRAMS_PER_WAKE = 32
 """A flood on one socket must not keep the others, or the deadline, waiting."""
 
 _DATAGRAM_BYTES = 2048
+_AFTER_FAILURE_S = 0.005
 
 
 @dataclass(slots=True)
@@ -118,6 +119,8 @@ class MediaThread:
 
     def join(self, timeout_s: float) -> bool:
         """Whether the thread ended within ``timeout_s`` after :class:`Stop`."""
+        if self._thread.ident is None:
+            return True  # never started
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -125,16 +128,23 @@ class MediaThread:
 
     def _run(self) -> None:
         while not self._stopping:
-            ready = self._wait()
-            self._obey()
-            for descriptor in ready:
-                self._receive_untrusted(descriptor)
-            self._tick_if_due()
-            self._handle_timeouts()
+            try:
+                self._turn()
+            except Exception:  # noqa: BLE001 - a supervisor: no failure may end the sound of every call, nor spin
+                _log.exception("! the media thread failed in a turn")
+                time.sleep(_AFTER_FAILURE_S)
         for call in list(self._calls):
             self._close(call)
         os.close(self._wake_write)
         os.close(self._wake_read)
+
+    def _turn(self) -> None:
+        ready = self._wait()
+        self._obey()
+        for descriptor in ready:
+            self._receive_untrusted(descriptor)
+        self._tick_if_due()
+        self._handle_timeouts()
 
     def _wait(self) -> list[int]:
         """Sleep until a deadline, a datagram or a command; the descriptors that have something."""
@@ -352,14 +362,31 @@ class MediaThread:
     def _tick(self, now: float) -> None:
         self._ticks += 1
         # Read even when nobody is to hear it: what lies in the ring grows old.
-        spoken = self._microphone.read() if self._microphone is not None else None
+        spoken = self._heard_by_microphone()
         tone = self._tone(Role.SPEAKER)
         heard: Samples | None = None
         for call in list(self._calls.values()):
             if call.session.configured:
                 playout = self._tick_call(call, now, spoken, tone)
                 heard = heard if playout is None else playout
-        self._play_out(heard, tone, self._tone(Role.RINGER))
+        try:
+            self._play_out(heard, tone, self._tone(Role.RINGER))
+        except Exception:  # noqa: BLE001 - a supervisor: packets go on without a device
+            self._lose_devices()
+
+    def _heard_by_microphone(self) -> Samples | None:
+        try:
+            return self._microphone.read() if self._microphone is not None else None
+        except Exception:  # noqa: BLE001 - a supervisor: packets go on without a device
+            self._lose_devices()
+            return None
+
+    def _lose_devices(self) -> None:
+        """A supervisor's last resort: an end of a device that fails is let go, and the packets go on without it."""
+        _log.exception("! a sound device's end failed")
+        self._microphone = None
+        self._speakers.clear()
+        self._report(AudioProblem("Sound failed inside the audio engine and is off; the log has the details."))
 
     def _play_out(self, heard: Samples | None, tone: Samples | None, ring: Samples | None) -> None:
         speaker, ringer = self._speakers.get(Role.SPEAKER), self._speakers.get(Role.RINGER)

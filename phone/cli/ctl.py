@@ -23,16 +23,17 @@ if TYPE_CHECKING:
 
 def ctl(options: argparse.Namespace) -> int:
     """Carry out one verb; returns the exit status."""
-    warning = ""
+    mistake = ""
     try:
-        path, warning = _socket(options)
+        path, mistake = _socket(options)
         with Connection(path) as connection:
-            if warning:
-                say.narrate(warning)
+            if mistake:
+                say.narrate(mistake)
             return _run(connection, options)
     except NoEngine as error:
-        say.narrate(warning or str(error))
-        return 2 if warning else 1
+        mistake = mistake or _mistake(options)
+        say.narrate(mistake or str(error))
+        return 2 if mistake else 1
     except paths.PathError as error:
         say.narrate(str(error))
         return 2
@@ -46,18 +47,46 @@ def _socket(options: argparse.Namespace) -> tuple[Path, str]:
 
     A mistake in the file must not keep anybody from hanging up, so the usual place is tried before it is an error.
     """
-    if options.socket is not None:
-        return paths.check_socket_path(options.socket.absolute()), ""
-    if named := os.environ.get("OFFHOOK_SOCKET"):
-        return paths.check_socket_path(Path(named).absolute()), ""
     profile = paths.check_profile(options.profile)
-    from phone import config_layers  # reads TOML: not needed where the socket is named
+    named = options.socket or os.environ.get("OFFHOOK_SOCKET")
+    if named:
+        return paths.check_socket_path(Path(named).absolute()), ""
+    if not any(_mentions_socket(file) for file in _files(options)):
+        return paths.check_socket_path(paths.socket_path(profile=profile)), ""
+    from phone import config_layers  # reads TOML: not needed where no file names a socket
 
     try:
         settings = config_layers.read(os.environ, profile=profile, config=options.config)
     except config_layers.ConfigError as error:
         return config_layers.find_socket(None, profile, {}, os.environ), str(error)
     return config_layers.find_socket(None, profile, settings, os.environ), ""
+
+
+def _files(options: argparse.Namespace) -> list[Path]:
+    if options.config is not None:
+        return [*paths.site_config_files(), options.config]
+    mine = (paths.user_config_file(), paths.user_config_file(profile=options.profile))
+    return [*paths.site_config_files(), *mine]
+
+
+def _mentions_socket(file: Path) -> bool:
+    try:
+        return b"socket" in file.read_bytes()
+    except OSError:
+        return False
+
+
+def _mistake(options: argparse.Namespace) -> str:
+    """Without an engine it matters what is wrong with the settings: it may be why there is none."""
+    if options.socket is not None:
+        return ""
+    from phone import config_layers
+
+    try:
+        config_layers.read(os.environ, profile=options.profile, config=options.config)
+    except config_layers.ConfigError as error:
+        return str(error)
+    return ""
 
 
 def _run(connection: Connection, options: argparse.Namespace) -> int:

@@ -20,7 +20,8 @@ EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line; returns the exit status."""
-    parser = _parser()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = _parser(frozenset(arguments))
     options = parser.parse_args(arguments)
     for name in ("config", "socket", "log", "verbose"):
         setattr(options, name, getattr(options, name, None))
@@ -89,7 +90,8 @@ def _common() -> argparse.ArgumentParser:
     return common
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: frozenset[str]) -> argparse.ArgumentParser:
+    """The parser; only commands that occur in ``words`` get their options, since 25 of them cost more than ``ctl``."""
     common = _common()
     parser = argparse.ArgumentParser(
         prog="offhook", description="The terminal softphone that stays registered.", parents=[common]
@@ -101,12 +103,12 @@ def _parser() -> argparse.ArgumentParser:
         help="spend few bytes, or do not (default: as SSH_CONNECTION and SSH_TTY say)",
     )
     parser.add_argument("--demo", action="store_true", help="try it against an embedded PBX, without any setting")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", prog="offhook")
     run = commands.add_parser("run", parents=[common], help="run the engine in the foreground")
     run.add_argument("--headless", action="store_true", help="without the console (the only way there is)")
     run.add_argument("--events", action="store_true", help="print one JSON object a line for everything that happens")
     run.add_argument("--ready-fd", type=int, default=None, help=argparse.SUPPRESS)
-    _add_ctl(commands.add_parser("ctl", parents=[common], help="control a running engine"), common)
+    _add_ctl(commands.add_parser("ctl", parents=[common], help="control a running engine"), common, words)
     devices = commands.add_parser("devices", parents=[common], help="list the sound devices")
     devices.add_argument("--json", action="store_true", help="as JSON")
     doctor = commands.add_parser("doctor", parents=[common], help="check what a call needs, and say what to do")
@@ -124,11 +126,11 @@ def _add_config(parser: argparse.ArgumentParser, common: argparse.ArgumentParser
     verbs.add_parser("check", parents=[common], help="check the settings")
 
 
-def _add_ctl(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+def _add_ctl(parser: argparse.ArgumentParser, common: argparse.ArgumentParser, words: frozenset[str]) -> None:
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, prog="offhook ctl")
 
     def add(name: str, text: str, *, positional: str | None = None, call: bool = False, **more: Any) -> Any:
-        verb = verbs.add_parser(name, parents=[common], help=text)
+        verb = verbs.add_parser(name, parents=[common] if name in words else [], help=text)
         if positional is not None:
             verb.add_argument(positional, **more)
         if call:

@@ -152,42 +152,23 @@ class OfferAnswer:
         Once a round is complete its kind of protection stays: ``local.profile`` counts for the first offer only.
         """
         self._require(NegotiationState.STABLE, "an offer")
-        keying, profile = self._keying_to_offer(local)
         before = self._agreed.ours if self._agreed else None
-        codecs = numbered(self._in_agreed_order(local.codecs), before.history if before else {}, as_before=True)
-        mux = local.rtcp_mux
-        mid = before.description.media[before.index].value("mid") if before else None
-        if before is None and keying is Keying.DTLS:
-            mid = "0"
-        crypto = local.crypto if keying is Keying.SDES else ()
-        # A call that does without ICE goes on so; a plain stream never begins with it.
-        ice = local.ice is not None and (before.ice if before else keying is Keying.DTLS)
-        stream = LocalStream(
-            local=local,
-            protocol=profile,
-            codecs=codecs,
-            direction=direction,
-            rtcp_mux=mux,
-            security=self._offered_security(local, keying),
-            mid=mid,
-            ice=ice,
-            rtcp_mux_agreed=mux and self._agreed is not None and self._agreed.parameters.rtcp_mux,
-        )
-        group = mid if mid and (before is None or bundled(before.description, mid)) else None
+        stream, keying = self._stream_to_offer(local, direction)
+        grouped = stream.mid is not None and (before is None or bundled(before.description, stream.mid))
         index = before.index if before else 0
         media = list(before.description.media) if before else [stream.describe()]
         media[index] = stream.describe()
         ours = OurSide(
-            description=self._describe(local, media, group),
+            description=self._describe(local, media, stream.mid if grouped else None),
             index=index,
             local=local,
-            codecs=codecs,
+            codecs=tuple(stream.codecs),
             direction=direction,
             keying=keying,
-            rtcp_mux=mux,
-            crypto=crypto,
-            ice=ice,
-            history=extended(before.history if before else {}, codecs),
+            rtcp_mux=stream.rtcp_mux,
+            crypto=local.crypto if keying is Keying.SDES else (),
+            ice=stream.ice,
+            history=extended(before.history if before else {}, stream.codecs),
         )
         self._pending = _LocalOffer(ours)
         return bytes(ours.description)
@@ -340,6 +321,30 @@ class OfferAnswer:
         if keying is Keying.SDES and not (local.crypto and self._allow_sdes):
             raise LocalProtocolError("SDES cannot be offered without keys, nor over signalling in the clear")
         return keying, protocol
+
+    def _stream_to_offer(self, local: LocalMedia, direction: Direction) -> tuple[LocalStream, Keying]:
+        """Our m-line: the first offer by what ``local`` wants, later ones by what was agreed."""
+        keying, protocol = self._keying_to_offer(local)
+        agreed = self._agreed
+        before = agreed.ours if agreed else None
+        if before is not None:
+            mid = before.description.media[before.index].value("mid")
+        else:
+            mid = "0" if keying is Keying.DTLS else None
+        # A call that does without ICE goes on so; a plain stream never begins with it.
+        with_ice = agreed.parameters.local_ice is not None if agreed else keying is Keying.DTLS
+        stream = LocalStream(
+            local=local,
+            protocol=protocol,
+            codecs=numbered(self._in_agreed_order(local.codecs), before.history if before else {}, as_before=True),
+            direction=direction,
+            rtcp_mux=local.rtcp_mux,
+            security=self._offered_security(local, keying),
+            mid=mid,
+            ice=with_ice and local.ice is not None,
+            rtcp_mux_agreed=local.rtcp_mux and agreed is not None and agreed.parameters.rtcp_mux,
+        )
+        return stream, keying
 
     def _offered_security(self, local: LocalMedia, keying: Keying) -> tuple[Attribute, ...]:
         if keying is Keying.DTLS and local.fingerprint is not None:

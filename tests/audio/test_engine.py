@@ -200,7 +200,7 @@ def test_packets_leave_every_20_ms_without_a_gap() -> None:
             packets = await far.take_more(100)
             elapsed = time.monotonic() - began
         assert 0.9 < len(packets) * 0.020 / elapsed < 1.1
-        assert [(_sequence(b) - _sequence(a)) & 0xFFFF for a, b in pairwise(packets)] == [1] * 99
+        assert {(_sequence(b) - _sequence(a)) & 0xFFFF for a, b in pairwise(packets)} == {1}
         assert {(_timestamp(b) - _timestamp(a)) & 0xFFFFFFFF for a, b in pairwise(packets)} == {160}
 
     asyncio.run(test())
@@ -215,7 +215,7 @@ def test_the_first_packet_waits_for_no_device() -> None:
         async with running(AudioSettings(), backend) as phone:
             await phone.engine.open("call", LOOPBACK)
             phone.engine.configure("call", parameters(far.media))
-            assert len(await far.take_more(20)) == 20
+            assert len(await far.take_more(20)) >= 20
             assert backend.streams == []
             assert phone.events == []
             backend.open_gate.set()
@@ -297,9 +297,31 @@ def test_a_failing_call_ends_alone() -> None:
             nonsense = replace(parameters(bad.media, negotiation=2), send_codec=replace(PCMA, encoding="nonsense"))
             phone.engine.configure("bad", nonsense)
             await until(lambda: phone.of(AudioProblem), "told")
-            assert len(await good.take_more(20)) == 20
+            assert len(await good.take_more(20)) >= 20
 
     asyncio.run(test())
+
+
+def test_a_failing_device_end_costs_sound_and_no_packet() -> None:
+    """Whatever goes wrong between thread and device, RTP goes on."""
+
+    async def test() -> None:
+        far, backend = FarEnd(), FakeBackend()
+        async with running(AudioSettings(), backend) as phone:
+            await phone.engine.open("call", LOOPBACK)
+            await until(lambda: len(backend.streams) == 2, "both devices open")
+            # A ring that says it is full and fails when read.
+            backend.newest(Role.MICROPHONE).ring.__dict__["_store"] = None
+            backend.newest(Role.MICROPHONE).ring.__dict__["_written"] = 96000
+            phone.engine.configure("call", parameters(far.media))
+            await until(lambda: phone.of(AudioProblem), "told")
+            assert len(await far.take_more(20)) >= 20
+
+    asyncio.run(test())
+
+
+def test_an_engine_that_never_started_stops() -> None:
+    asyncio.run(Phone(QUIET).engine.stop())
 
 
 def test_a_far_end_given_by_name_is_resolved_off_the_media_thread() -> None:
@@ -435,8 +457,7 @@ def test_a_device_lost_in_mid_call_never_stops_rtp() -> None:
             frozen.freeze()
             await until(lambda: len(phone.of(AudioDeviceLost)) == 2, "freeze told")
             packets = await far.take_more(25)
-            steps = [(_sequence(b) - _sequence(a)) & 0xFFFF for a, b in pairwise(packets)]
-            assert steps == [1] * 24
+            assert {(_sequence(b) - _sequence(a)) & 0xFFFF for a, b in pairwise(packets)} == {1}
             before = time.monotonic()
             phone.engine.close_call("call")
             assert time.monotonic() - before < 0.1

@@ -1,6 +1,6 @@
 """Hostile datagrams on a call's media sockets: ``python -m tests.fuzz.media COUNT [SEED]``.
 
-Random octets, every first octet of RFC 7983's map, bitten RTP, RTCP, SRTP and DTLS of a real call, on both sockets,
+Random octets, every first octet of RFC 7983's map, bitten RTP, RTCP, SRTP, STUN and DTLS of real calls, on both sockets
 into a plain call, an SDES call and a DTLS call before and after its handshake. Nothing may come out but figures.
 """
 
@@ -29,7 +29,7 @@ class Target:
     @classmethod
     def make(cls, profile: Profile) -> Target:
         """A call that is up."""
-        target = cls(Call(profile))
+        target = cls(Call(profile, ice=profile.dtls))
         target.call.tamper = target._tap
         target.call.negotiate()
         target.call.talk(1.0)
@@ -38,7 +38,7 @@ class Target:
     @classmethod
     def unfinished(cls, samples: list[bytes], *, answered: bool, active: bool = False) -> Target:
         """A DTLS call whose far end is never heard: before the answer, or in the handshake."""
-        call = Call(Profile.UDP_TLS_RTP_SAVPF)
+        call = Call(Profile.UDP_TLS_RTP_SAVPF, ice=True)
         call.tamper = lambda *_: []
         if answered:
             call.negotiate(call.bob if active else call.alice)

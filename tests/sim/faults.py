@@ -5,6 +5,7 @@ A fault is a function that does its harm now and returns for how long; what it d
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from tests.sim.phone import SimPhone
     from tests.sim.watch import Watcher
     from tests.sim.world import World
-from functools import partial
 
 
 class Plan:

@@ -270,13 +270,3 @@ class SimPbx:
         known = self.dialogs.pop(request.call_id, None)
         self.byes.append(request.call_id)
         self._send(connection, request.response(200 if known else 481))
-
-
-def Uri.parse(text: str):
-    """A URI that is known to be valid."""
-    from sipcore.message.uri import Uri
-
-    try:
-        return Uri.parse(text)
-    except ParseError as error:
-        raise AssertionError(text) from error

@@ -35,8 +35,8 @@ class Watcher:
         self._world = world
         self._settings = settings
         self._unanswered: dict[int, tuple[Connection, int]] = {}
-        self._failed_at: float | None = None
-        self._attempt = 0
+        self._opened_at = 0.0
+        self._connected = self._probed = False
         self._excused = True
         self._opens: deque[float] = deque()
         self._refused_at: float | None = None
@@ -84,7 +84,10 @@ class Watcher:
         match thing:
             case ev.OpenFlow():
                 self._opening(thing)
+            case ev.ProbeServer():
+                self._probed = True
             case ev.TransportChanged(state=state, reason=reason):
+                self._connected = self._connected or state is ev.TransportState.CONNECTED
                 self._world.note(f"= transport {state.value} {reason}")
             case ev.RegistrationChanged(state=state, reason=reason):
                 self._registered = state
@@ -127,7 +130,11 @@ class Watcher:
         if len(self._opens) > _OPENS_IN_A_MINUTE:
             self.fail(f"{len(self._opens)} connection attempts in a minute")
         self._world.note(f"> open {effect.flow}")
-        self._excused = False
+        least = 0.5 * self._settings.reconnection_delay
+        if not (self._connected or self._probed or self._excused) and now - self._opened_at < least - _SLACK_S:
+            self.fail(f"a connection attempt {now - self._opened_at:.3f} s after one that failed")
+        self._opened_at = now
+        self._connected = self._probed = self._excused = False
 
     def _registering(self, attempt: int) -> None:
         """R1: the wait before the second and later attempts is the one announced, without jitter."""

@@ -16,6 +16,7 @@ from phone.settings import LiveSettings, Settings
 from phone.state import PhoneState
 from tui.bridge import Bridge
 from tui.console import ConsoleApp, Profile
+from tui.widgets.calls import CallsPane
 from tui.widgets.rows import Rows
 
 if TYPE_CHECKING:
@@ -177,7 +178,9 @@ async def console(
 
 def text_of(app: ConsoleApp, selector: str) -> str:
     """The rows of a widget of the main screen, as a user reads them."""
-    return "\n".join(app.screen_stack[1].query_one(selector, Rows).plain())
+    widget = app.screen_stack[1].query_one(selector)
+    assert isinstance(widget, Rows | CallsPane)
+    return "\n".join(widget.plain())
 
 
 def shown(app: ConsoleApp) -> str:

@@ -60,8 +60,8 @@ def plain(catalogue: Catalog) -> dict[str, list[str]]:
     return {" | ".join(listed(message.id)): listed(message.string) for message in catalogue if message.id}
 
 
-def parameters(text: str) -> set[str]:
-    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+def parameters(text: str | None) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text or "") if name is not None}
 
 
 def test_the_template_is_fresh() -> None:

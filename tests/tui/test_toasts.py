@@ -78,7 +78,7 @@ def test_the_words_say_what_to_do() -> None:
 
 def test_what_a_user_caused_is_not_told() -> None:
     for outcome in ("answered", "cancelled", "rejected", "elsewhere"):
-        assert toast_for(ev.CallEnded(at=1, call="a", by="local", outcome=outcome, peer="1")) is None  # type: ignore[arg-type]
+        assert toast_for(ev.CallEnded(at=1, call="a", by="local", outcome=outcome, peer="1")) is None
 
 
 def test_words_from_the_network_are_cleaned() -> None:

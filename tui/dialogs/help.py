@@ -11,6 +11,7 @@ from textual.widgets import Static
 
 from tui.actions import ACTIONS, BY_ID, bindings, key_label
 from tui.i18n import _
+from tui.text import wrapped
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -42,8 +43,8 @@ def situation_lines(situation: Situation) -> list[str]:
     return [sentences[situation], *(_line(action) for action in _USEFUL[situation])]
 
 
-def help_text(situation: Situation = "idle") -> str:
-    """Keys, titles and explanations, a line each."""
+def help_text(situation: Situation = "idle", width: int = 1000) -> str:
+    """Keys, titles and explanations, one below the other in ``width`` cells."""
     lines = [*situation_lines(situation), "", *(_line(action.id) for action in ACTIONS), ""]
     for keys, text in (
         ("0-9 * #", _("Dial while idle, tones in a call")),
@@ -53,7 +54,7 @@ def help_text(situation: Situation = "idle") -> str:
         ("Ctrl+P", _("Every command by name")),
     ):
         lines.append(f"{keys:<{_KEY_CELLS}} {text}")
-    return "\n".join(lines)
+    return "\n".join(part for line in lines for part in wrapped(line, width, indent=_KEY_CELLS + 1))
 
 
 def _line(action_id: str) -> str:
@@ -75,4 +76,8 @@ class HelpScreen(ModalScreen[None]):
         """One scrolling text."""
         with VerticalScroll(classes="box wide") as box:
             box.border_title = _("Keys")
-            yield Static(help_text(self._situation), markup=False)
+            yield Static(help_text(self._situation, self._room()), markup=False)
+
+    def _room(self) -> int:
+        """The cells of a line: what the box leaves of the screen, see ``.dialog .wide`` of the stylesheet."""
+        return max(30, min(140, self.app.size.width * 95 // 100) - 8)

@@ -86,9 +86,8 @@ class MainScreen(Screen[None]):
         if not self._complete:
             return
         now = self._clock()
-        status, quality, recent = self.query_one(StatusLine), self.query_one(QualityLine), self.query_one(RecentList)
+        status, recent = self.query_one(StatusLine), self.query_one(RecentList)
         self._slot(status, lambda: status.update_from(state, missed=missed, attached=attached))
-        self._slot(quality, lambda: quality.update_from(current_call(state)))
         if self._seen is None or self._seen.recent is not state.recent:
             self._slot(recent, lambda: recent.update_from(state.recent, now=now, search=self._search))
         self._seen = state
@@ -99,9 +98,10 @@ class MainScreen(Screen[None]):
         if not self._complete:
             return
         now = self._clock()
-        alert, calls = self.query_one(AlertSlot), self.query_one(CallsPane)
+        alert, calls, quality = self.query_one(AlertSlot), self.query_one(CallsPane), self.query_one(QualityLine)
         self._slot(alert, lambda: alert.update_from(state, now=now, attached=attached, quiet=quiet))
         self._slot(calls, lambda: calls.update_from(state, dtmf=dtmf, now=now))
+        self._slot(quality, lambda: quality.update_from(current_call(state), now=now))
 
     def draw_levels(self, levels: Mapping[str, Any] | None, *, muted: bool) -> None:
         """Show how loud it is; None while there is nothing to measure."""
@@ -114,7 +114,7 @@ class MainScreen(Screen[None]):
         if self._seen is not None:
             self.query_one(RecentList).update_from(self._seen.recent, now=self._clock(), search=self._search)
 
-    def _slot(self, slot: Rows, draw: Callable[[], None]) -> None:
+    def _slot(self, slot: Rows | CallsPane, draw: Callable[[], None]) -> None:
         try:
             draw()
         except Exception as error:  # noqa: BLE001 - the supervisor of the screen: a slot that fails takes nothing along

@@ -20,7 +20,7 @@ from phone.protocol.settings import SettingsChanged, SettingsReply
 from tui.i18n import _
 from tui.text import clean
 from tui.widgets.form import Form
-from tui.widgets.rows import Rows
+from tui.widgets.rows import Rows, wrapped_row
 from tui.widgets.sound_test import SoundTest
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class SettingsScreen(Screen[None]):
         self.query_one("#settings-hints", Rows).show([row])
 
     def _say(self, text: str, role: str = "dim") -> None:
-        self.query_one("#advice", Rows).show([[(" " + clean(text, 300), role)]])
+        self.query_one("#advice", Rows).show(wrapped_row([(" ", ""), (clean(text, 300), role)], self.app.size.width))
 
     # --- loading -------------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from tui.screens.wizard_pages import ACCOUNT_KEYS, PAGES, SOUND_KEYS, Page, echo
 from tui.text import clean
 from tui.widgets.calls import current_call
 from tui.widgets.form import Form
-from tui.widgets.rows import Rows
+from tui.widgets.rows import Rows, wrapped_row
 from tui.widgets.sound_test import SoundTest
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ class WizardScreen(FollowingScreen[None]):
         """Replace the page."""
         self._page = page
         size = self.app.size
-        title, rows = page_rows(page, width=size.width, height=size.height, theme=self.app.theme)
+        title, unwrapped = page_rows(page, width=size.width, height=size.height, theme=self.app.theme)
+        rows = [line for row in unwrapped for line in wrapped_row(row, size.width - 4)]
         number = PAGES.index(page) + 1
         steps = f"  {number}/{len(PAGES)}"
         self.query_one("#wizard-title", Rows).show([[(" Offhook  ", "accent"), (title, "strong"), (steps, "dim")]])
@@ -151,7 +152,7 @@ class WizardScreen(FollowingScreen[None]):
         self.query_one("#wizard-hints", Rows).show([row])
 
     def _say(self, text: str, role: str = "dim") -> None:
-        self.query_one("#advice", Rows).show([[(" " + clean(text, 300), role)]])
+        self.query_one("#advice", Rows).show(wrapped_row([(" ", ""), (clean(text, 300), role)], self.app.size.width))
 
     def on_form_advice(self, event: Form.Advice) -> None:
         """Show it in its place."""
@@ -282,6 +283,7 @@ class WizardScreen(FollowingScreen[None]):
         rows = found.first(Rows)
         state = self._host.state
         if self._page == "registration":
-            rows.show(registration_rows(state, attached=self._host.attached))
+            shown = registration_rows(state, attached=self._host.attached)
         else:
-            rows.show(echo_rows(current_call(state), number=DEFAULT_ECHO, tried=bool(self._echo_call)))
+            shown = echo_rows(current_call(state), number=DEFAULT_ECHO, tried=bool(self._echo_call))
+        rows.show([line for row in shown for line in wrapped_row(row, self.app.size.width - 4)])

@@ -1,20 +1,35 @@
-"""The calls pane: one row a call, the DTMF echo, and what to do when there is none.
+"""The calls pane: a row a call, below them the DTMF echo or a hint, each in a place that never moves.
 
-> 1 TALK  Alice Example   1004           4:12
-  2 HELD  Bob Support     1007           3:10
+    > 1 TALK  Alice Example   1004     │    4:12
+      2 HELD  Bob Support     1007     │    3:10
+
+    DTMF sent: 1 4 #
+
+The clocks are a widget of their own: Textual sends a line from the beginning of a widget to the last change in it, so
+a clock at the end of a row would cost the row each second.
 """
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
+
+from textual.containers import Container, Horizontal
 
 from tui.i18n import _
 from tui.text import clean, duration, fit
-from tui.widgets.rows import Row, Rows
+from tui.widgets.rows import Piece, Row, Rows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from textual.app import ComposeResult
+
     from phone.protocol.snapshots import CallSlice
     from phone.state import PhoneState
+
+
+CLOCK_CELLS = 8
 
 
 def current_call(state: PhoneState) -> CallSlice | None:
@@ -52,15 +67,14 @@ def state_word(call: CallSlice) -> tuple[str, str]:
             return _("END"), "dim"
 
 
-def call_row(call: CallSlice, number: int, *, current: bool, now: float, width: int) -> Row:
-    """One call in ``width`` cells: marker, number, state, who, how long."""
+def call_row(call: CallSlice, number: int, *, current: bool, width: int) -> Row:
+    """One call in ``width`` cells: marker, number, state, who."""
     word, role = state_word(call)
-    clock = duration(now - call.answered_at) if call.answered_at is not None else ""
     lock = "▣ " if call.security else ""
     peer = clean(call.peer, 60)
     name = clean(call.display_name, 60)
-    room = width - 2 - 2 - 8 - 1 - len(lock) - 8
-    who = fit(name, max(0, room // 2)) + " " + fit(peer, max(0, room - room // 2 - 1)) if name else fit(peer, room)
+    room = max(0, width - 2 - 2 - 8 - 1 - len(lock))
+    who = fit(name, room // 2) + " " + fit(peer, max(0, room - room // 2 - 1)) if name else fit(peer, room)
     return [
         ("> " if current else "  ", "accent"),
         (f"{number} ", "dim"),
@@ -68,32 +82,75 @@ def call_row(call: CallSlice, number: int, *, current: bool, now: float, width: 
         (" ", ""),
         (who, "strong" if current else ""),
         (lock, "ok"),
-        (clock.rjust(8), ""),
     ]
 
 
-def calls_rows(state: PhoneState, *, dtmf: str, now: float, width: int) -> list[Row]:
-    """All calls, then a blank, then the echo of sent digits or a hint."""
+def call_rows(state: PhoneState, *, width: int) -> list[Row]:
+    """All calls in ``width`` cells, or what to do when there is none."""
     if not state.calls:
         return [[(_("No call. Type a number to dial."), "dim")]]
     current = current_call(state)
-    rows = [
-        call_row(call, number, current=call is current, now=now, width=width)
-        for number, call in enumerate(state.calls, start=1)
+    return [
+        call_row(call, number, current=call is current, width=width) for number, call in enumerate(state.calls, start=1)
     ]
-    rows.append([])
-    if dtmf:
-        rows.append([(_("DTMF sent:") + " ", "dim"), (" ".join(dtmf[-20:]), "accent")])
-    elif current is not None and current.state == "active" and current.media_silent:
-        rows.append([(_("Nothing is heard from the far end"), "warn")])
-    elif current is not None and current.state == "active":
-        rows.append([(_("Digits are sent as tones to the far end"), "dim")])
-    return rows
 
 
-class CallsPane(Rows):
-    """See :func:`calls_rows`."""
+def clock_rows(state: PhoneState, *, now: float) -> list[Row]:
+    """How long each call has lasted since its answer."""
+    clocks = ("" if call.answered_at is None else duration(now - call.answered_at) for call in state.calls)
+    return [[(clock.rjust(CLOCK_CELLS), "")] if clock else [] for clock in clocks]
+
+
+def note_row(state: PhoneState, *, dtmf: str) -> Row:
+    """The echo of sent digits, else a hint."""
+    current = current_call(state)
+    if dtmf and current is not None:
+        return [(_("DTMF sent:") + " ", "dim"), (" ".join(dtmf[-20:]), "accent")]
+    if current is None or current.state != "active":
+        return []
+    if current.media_silent:
+        return [(_("Nothing is heard from the far end"), "warn")]
+    return [(_("Digits are sent as tones to the far end"), "dim")]
+
+
+class CallsPane(Container):
+    """Rows, clocks and the note below them."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._shown: tuple[PhoneState, str, float] | None = None
+
+    def compose(self) -> ComposeResult:
+        """The three parts."""
+        with Horizontal(id="call-lines"):
+            yield Rows(id="call-rows")
+            yield Rows(id="call-clocks")
+        yield Rows(id="call-note")
 
     def update_from(self, state: PhoneState, *, dtmf: str, now: float) -> None:
         """Show the calls of ``state``."""
-        self.show(calls_rows(state, dtmf=dtmf, now=now, width=self.size.width or 40))
+        self._shown = (state, dtmf, now)
+        rows = self.query_one("#call-rows", Rows)
+        self.show(call_rows(state, width=rows.size.width or 35))
+        self.query_one("#call-clocks", Rows).show(clock_rows(state, now=now))
+        self.query_one("#call-note", Rows).show([note_row(state, dtmf=dtmf)])
+
+    def show(self, rows: Iterable[Sequence[Piece]]) -> None:
+        """Replace the rows of the calls."""
+        self.query_one("#call-rows", Rows).show(rows)
+
+    def plain(self) -> list[str]:
+        """The text without roles."""
+        lines, clocks = self.query_one("#call-rows", Rows).plain(), self.query_one("#call-clocks", Rows).plain()
+        width = max([0, *(len(line) for line in lines)])
+        both = [f"{line:<{width}} {clock}".rstrip() for line, clock in zip_longest(lines, clocks, fillvalue="")]
+        return [*both, "", *self.query_one("#call-note", Rows).plain()]
+
+    def on_resize(self) -> None:
+        """The same calls in another width, once the parts have theirs."""
+        self.call_after_refresh(self._again)
+
+    def _again(self) -> None:
+        if self._shown is not None and self.is_attached:
+            state, dtmf, now = self._shown
+            self.update_from(state, dtmf=dtmf, now=now)

@@ -18,6 +18,8 @@ _GRADES = (
     (0.0, "bad", "error"),
 )
 
+STANDS_S = 5.0
+
 
 def grade(mos: float) -> tuple[str, str]:
     """A word and its role for a mean opinion score."""
@@ -55,8 +57,22 @@ def quality_row(call: CallSlice | None) -> Row:
 
 
 class QualityLine(Rows):
-    """See :func:`quality_row`."""
+    """See :func:`quality_row`.
 
-    def update_from(self, call: CallSlice | None) -> None:
-        """Show how ``call`` sounds."""
-        self.show([quality_row(call)])
+    Figures that flicker tell nothing and cost bytes: they stand for some seconds, unless the grade or the call changes.
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._drawn_at = float("-inf")
+        self._about: tuple[object, ...] = ()
+
+    def update_from(self, call: CallSlice | None, *, now: float) -> None:
+        """Show how ``call`` sounds; ``now`` in seconds."""
+        about: tuple[object, ...] = ()
+        if call is not None:
+            mos = None if call.media is None else call.media.mos
+            about = (call.id, call.codec, call.security, call.media is None, None if mos is None else grade(mos))
+        if about != self._about or not 0 <= now - self._drawn_at < STANDS_S:
+            self._about, self._drawn_at = about, now
+            self.show([quality_row(call)])

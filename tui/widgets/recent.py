@@ -12,6 +12,8 @@ from tui.widgets.list_rows import ListRows
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from textual import events
+
     from phone.protocol.snapshots import HistoryEntry
     from tui.widgets.rows import Row
 
@@ -50,7 +52,7 @@ def entry_row(entry: HistoryEntry, width: int) -> Row:
     clock = datetime.datetime.fromtimestamp(entry.started_at).astimezone().strftime("%H:%M")
     who = clean(entry.display_name, 60) or clean(entry.peer, 60)
     length = duration(entry.duration_s) if entry.answered_at is not None else ""
-    room = max(4, width - 6 - 5 - 8)
+    room = max(4, width - 6 - 5 - 7)
     return [(clock + " ", "dim"), (fit(word, 5), role), (fit(who, room), ""), (length.rjust(7), "dim")]
 
 
@@ -74,6 +76,19 @@ def recent_items(entries: Iterable[HistoryEntry], *, now: float, width: int, sea
 class RecentList(ListRows):
     """See :func:`recent_items`."""
 
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._shown: tuple[tuple[HistoryEntry, ...], float, str] | None = None
+
+    def on_resize(self, event: events.Resize) -> None:
+        """The same calls in another width."""
+        if self._shown is not None:
+            entries, now, search = self._shown
+            self.update_from(entries, now=now, search=search)
+        super().on_resize(event)
+
     def update_from(self, entries: Iterable[HistoryEntry], *, now: float, search: str = "") -> None:
         """Show ``entries``."""
+        self._shown = (tuple(entries), now, search)
+        entries = self._shown[0]
         self.show_items(recent_items(entries, now=now, width=self.size.width or 36, search=search))

@@ -16,6 +16,8 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.text import wrapped
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -57,6 +59,16 @@ class Rows(Widget, can_focus=False):
 
     def _style(self, role: str) -> Style:
         return self.get_component_rich_style(f"rows--{role}") if role else self.rich_style
+
+
+def wrapped_row(row: Sequence[Piece], width: int) -> list[Row]:
+    """A row whose last piece goes on below where it is too long; the pieces before it are kept free there."""
+    if not row:
+        return [[]]
+    *before, (text, role) = row
+    used = sum(cell_len(piece) for piece, _ in before)
+    first, *rest = wrapped(text, max(10, width - used))
+    return [[*before, (first, role)], *([(" " * used, ""), (line, role)] for line in rest)]
 
 
 def _cells(row: Sequence[Piece]) -> list[tuple[str, str]]:

@@ -110,7 +110,7 @@ def test_drift_is_absorbed_in_capture_without_a_gap(ppm: float) -> None:
     assert ring.fill < RATE * 0.040
     assert end.drained < RATE * 0.030
     last = _heard(frames[-500:])
-    assert local_likeness(last[8000:56000], convert(np.tile(spoken, 4), RATE, 8000)) > 0.9
+    assert local_likeness(last[8000:56000], convert(np.tile(spoken, 4), RATE, 8000)) > 0.8
 
 
 @pytest.mark.parametrize("ppm", [-200.0, 200.0])

@@ -13,7 +13,7 @@ from audio.secure.certificate import DtlsCertificate
 from audio.secure.sdes import generate_keys
 from audio.session import MediaSession
 from sipcore.ids import IdSource
-from sipcore.media import Direction, LocalMedia, MediaParameters, Profile
+from sipcore.media import Direction, IceCredentials, LocalMedia, MediaParameters, Profile
 from sipcore.sdp.offer_answer import OfferAnswer
 
 if TYPE_CHECKING:
@@ -43,7 +43,14 @@ class Phone:
 
     @classmethod
     def make(
-        cls, host: str, seed: int, profile: Profile, certificate: DtlsCertificate | None, *, mux: bool = True
+        cls,
+        host: str,
+        seed: int,
+        profile: Profile,
+        certificate: DtlsCertificate | None,
+        *,
+        mux: bool = True,
+        ice: bool = False,
     ) -> Phone:
         ids = IdSource(random.Random(seed))
         core = MediaCore(ids, wall_offset_s=1.7e9)
@@ -57,8 +64,9 @@ class Phone:
             cname=core.cname,
             fingerprint=certificate.fingerprint if certificate else None,
             crypto=generate_keys(ids),
+            ice=IceCredentials(ids.token(40), ids.token(128)) if ice else None,
         )
-        session = MediaSession(host, core, certificate=certificate)
+        session = MediaSession(host, core, certificate=certificate, ids=ids)
         return cls(local, OfferAnswer(ids, allow_sdes=True), session)
 
     @property
@@ -70,9 +78,9 @@ class Phone:
 class Call:
     """Alice calls Bob. ``tamper`` sees every datagram on its way and says what arrives."""
 
-    def __init__(self, profile: Profile = Profile.UDP_TLS_RTP_SAVPF, *, mux: bool = True) -> None:
-        self.alice = Phone.make("192.0.2.1", 1, profile, ALICE_CERTIFICATE, mux=mux)
-        self.bob = Phone.make("192.0.2.2", 2, profile, BOB_CERTIFICATE, mux=mux)
+    def __init__(self, profile: Profile = Profile.UDP_TLS_RTP_SAVPF, *, mux: bool = True, ice: bool = False) -> None:
+        self.alice = Phone.make("192.0.2.1", 1, profile, ALICE_CERTIFICATE, mux=mux, ice=ice)
+        self.bob = Phone.make("192.0.2.2", 2, profile, BOB_CERTIFICATE, mux=mux, ice=ice)
         self.tamper: Callable[[Phone, Transmit], list[bytes]] = lambda _, transmit: [transmit.data]
         self.now = 100.0
         self.place = 0

@@ -16,7 +16,7 @@ from audio.secure.media import SecureMedia
 from audio.secure.sdes import generate_keys
 from sipcore.errors import ParseError
 from sipcore.ids import IdSource
-from sipcore.media import Direction, DtlsSetup, Fingerprint, MediaParameters, Profile
+from sipcore.media import Direction, DtlsSetup, Fingerprint, IceCredentials, MediaParameters, Profile
 from tests.audio.secure.calling import ALICE_CERTIFICATE, LOUD_RMS, Call, Phone, with_fingerprint
 
 if TYPE_CHECKING:
@@ -60,6 +60,54 @@ def test_call(profile: Profile, mux: bool) -> None:
     call.alice.session.close(call.now)
     call.bob.session.close(call.now)
     call.carry()
+
+
+@pytest.mark.parametrize("mux", [True, False])
+def test_call_with_ice(mux: bool) -> None:
+    """Connectivity first, then the handshake, then sound; holds go on over the path that was found."""
+    call = Call(mux=mux, ice=True)
+    first, second = call.negotiate()
+    assert first.remote_ice is not None
+    assert (first.ice_controlling, second.ice_controlling) == (True, False)
+    call.talk(12.0)
+    call.negotiate(call.bob, Direction.SENDONLY)
+    call.talk(0.5)
+    call.negotiate(call.bob)
+    call.talk(1.0)
+    for phone in (call.alice, call.bob):
+        assert phone.loudness > LOUD_RMS
+        assert not failures(phone)
+        figures = phone.session.statistics(call.now)
+        assert (figures.forged, figures.lost) == (0, 0)
+        assert figures.rtt_ms is not None
+        assert any(classify_untrusted(t.data) is DatagramKind.STUN for t in phone.sent)
+
+
+def test_ice_restart() -> None:
+    """Other credentials in a re-INVITE: the old path carries the sound until the new one is found."""
+    call = Call(ice=True)
+    call.negotiate()
+    call.talk(0.5)
+    ids = IdSource(random.Random(5))
+    call.alice.local = replace(call.alice.local, ice=IceCredentials(ids.token(40), ids.token(128)))
+    stun = [sum(classify_untrusted(t.data) is DatagramKind.STUN for t in p.sent) for p in (call.alice, call.bob)]
+    call.negotiate()
+    call.talk(0.5)
+    again = [sum(classify_untrusted(t.data) is DatagramKind.STUN for t in p.sent) for p in (call.alice, call.bob)]
+    assert again > stun
+    for phone in (call.alice, call.bob):
+        assert phone.loudness > LOUD_RMS
+        assert phone.session.statistics(call.now).lost == 0
+
+
+def test_peer_without_ice() -> None:
+    """An answer without it: media goes where the SDP says, at once."""
+    call = Call(ice=True)
+    call.bob.local = replace(call.bob.local, ice=None)
+    parameters, _ = call.negotiate()
+    assert parameters.remote_ice is None
+    call.talk(0.3)
+    assert call.alice.loudness > LOUD_RMS
 
 
 def test_answerer_is_active_and_fast() -> None:

@@ -244,6 +244,10 @@ def test_an_engine_lives_with_an_unreachable_server(running: Running, offhook: O
     done = offhook("ctl", "status", "--json")
     assert done.returncode == 0
     assert json.loads(done.stdout)["registration"]
+    assert done.stderr == ""
+    offhook.write_config("[account\nsocket")  # it might have named another place, so this is worth a word
+    done = offhook("ctl", "status", "--json")
+    assert done.returncode == 0
     assert "not valid TOML" in done.stderr
 
     code, output, narration = running.end()

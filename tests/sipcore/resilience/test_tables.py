@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import enum
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
 from sipcore.resilience import flow_table as flow
 from sipcore.resilience import registration_table as registration
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-from typing import TypeVar
-    import enum
 
 S = TypeVar("S", bound=enum.Enum)
-I = TypeVar("I", bound=enum.Enum)
+E = TypeVar("E", bound=enum.Enum)
 FLOW = [(state, event) for state in flow.State for event in flow.Input]
 REGISTRATION = [(state, event) for state in registration.State for event in registration.Input]
 IN_FLIGHT = {
@@ -26,7 +25,7 @@ IN_FLIGHT = {
 }
 
 
-def reachable(transitions: Mapping[tuple[S, I], tuple[S, object]], start: S) -> set[S]:
+def reachable(transitions: Mapping[tuple[S, E], tuple[S, object]], start: S) -> set[S]:
     found, pending = {start}, [start]
     while pending:
         state = pending.pop()
