@@ -71,8 +71,8 @@ class SimPbx:
         self.rejected: list[float] = []
         """When credentials were wrong."""
         self.byes: list[str] = []
-        self.refreshed: list[str] = []
-        """Call-IDs of re-INVITEs."""
+        self.refreshed: list[tuple[str, Connection]] = []
+        """Call-ID and connection of each re-INVITE."""
         self.rung: dict[str, int] = {}
         """Final status of the calls made by :meth:`ring`, by Call-ID."""
         self._ids = IdSource(world.random)
@@ -256,7 +256,7 @@ class SimPbx:
             return
         # FreeSWITCH and Asterisk alike: a re-INVITE tells where the phone is now.
         self.dialogs[request.call_id] = dataclasses.replace(dialog, connection=connection)
-        self.refreshed.append(request.call_id)
+        self.refreshed.append((request.call_id, connection))
         self._send(connection, self._ok(request, dialog.tag))
 
     def _ok(self, request: Request, tag: str) -> Response:

@@ -88,6 +88,8 @@ def _check_calls(pbx: SimPbx, phone: SimPhone, watcher: Watcher, talking: set[st
     """A call whose media lives is never dropped, and the PBX knows where to send its BYE."""
     if phone.calls != talking:
         watcher.fail("a call was dropped")
+    if len(pbx.refreshed) != len(set(pbx.refreshed)):
+        watcher.fail("a call was refreshed twice on one flow")
     for dialog in pbx.dialogs.values():
         if dialog.connection.cut or not all(dialog.connection.is_open.values()):
             watcher.fail("the PBX has not been told the new Contact of a call")

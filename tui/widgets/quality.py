@@ -18,7 +18,7 @@ _GRADES = (
     (0.0, "bad", "error"),
 )
 
-STANDS_S = 5.0
+STANDS_S = 10.0
 
 
 def grade(mos: float) -> tuple[str, str]:
