@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from audio.engine import NoMediaPort
 from phone.lines import MAX_CALLS, Line, Lines
-from phone.offers import Readiness, answers, offer_needs, offers
+from phone.offers import Readiness, answers, offers, readiness_for
 from phone.protocol import events as ev
 from phone.protocol.commands import CommandRefused
 from phone.protocol.snapshots import CallSlice, HistoryEntry
@@ -26,6 +26,7 @@ from phone.translate import clean_untrusted, outcome_of
 from phone.waiting import Waiting, refusal, within
 from sipcore.errors import SipError
 from sipcore.sdp.offer_answer import Unacceptable
+from sipcore.sdp.policy import profiles_to_offer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from sipcore.aio.useragent import UserAgent
     from sipcore.config import Account
     from sipcore.ids import IdSource
-    from sipcore.media import LocalMedia
+    from sipcore.media import LocalMedia, Profile
     from sipcore.stack import Stack
 
 _log = logging.getLogger(__name__)
@@ -163,13 +164,14 @@ class Calls:
             raise CommandRefused("not_registered", "The phone is not registered; see offhook ctl status.")
         if len(self.lines) >= MAX_CALLS:
             raise CommandRefused("lines_taken", f"All {MAX_CALLS} lines are taken; end a call first.")
+        profiles = self._profiles_to_offer()
         line = self.lines.new()
         before = self.lines.current
         outgoing = ev.OutgoingCall(at=self._clock(), call=line.id, peer=_peer_of(target), peer_uri=target[:256])
         try:
-            media = await self._open_media(line, offer_needs(self._account.media, secure=self._secure))
+            media = await self._open_media(line, readiness_for(profiles))
             self._hold_others(line)
-            self._send_invite(line, target, media, outgoing)
+            self._send_invite(line, target, offers(profiles, media), outgoing)
         except CommandRefused:
             self._audio.close_call(line.id)
             self.lines.forget(line)
@@ -177,12 +179,12 @@ class Calls:
             raise
         return line.id
 
-    def _send_invite(self, line: Line, target: str, media: LocalMedia, outgoing: ev.OutgoingCall) -> None:
+    def _send_invite(self, line: Line, target: str, offered: tuple[LocalMedia, ...], outgoing: ev.OutgoingCall) -> None:
         """What the stack says of the call meanwhile waits until the call has its id and was announced."""
         self._held_back = []
         try:
             with _refusing(f"{target!r:.80} cannot be called"):
-                first, *others = offers(self._account.media, media)
+                first, *others = offered
                 line.sip = self._agent.run(
                     lambda now: self._agent.stack.dial(target, first, now, fallbacks=tuple(others))
                 )
@@ -205,7 +207,7 @@ class Calls:
         before = self.lines.current
         try:
             with _refusing(f"Call {line.id} cannot be answered"):
-                await self._answer_with(line, *answers(self._account.media, secure=self._secure))
+                await self._answer_with(line, *answers(self._account.media, secure=self._agent.stack.server.secure))
         except CommandRefused:
             self._audio.close_call(line.id)
             self._give_microphone(before)
@@ -310,10 +312,12 @@ class Calls:
         if sentence := refusal(await within(decision, AGREEMENT_TIMEOUT_S), verb):
             raise CommandRefused("refused", sentence)
 
-    @property
-    def _secure(self) -> bool:
-        """Whether signalling is encrypted on every server, so that keys may travel in it (RFC 4568 §7)."""
-        return all(server.secure for server in self._account.servers)
+    def _profiles_to_offer(self) -> tuple[Profile, ...]:
+        """By the setting and the server we are connected to; raises CommandRefused where they do not go together."""
+        try:
+            return profiles_to_offer(self._account.media, self._agent.stack.server)
+        except ValueError as error:
+            raise CommandRefused("media", f"No call can be made: {error}.") from None
 
     async def _open_media(self, line: Line, ready: Readiness) -> LocalMedia:
         address = self._agent.local_address

@@ -13,6 +13,7 @@ import json
 import os
 import socket
 import struct
+import time
 from typing import TYPE_CHECKING, Any
 
 from phone import paths
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from phone.state import PhoneState
 
 _CREDENTIALS = struct.Struct("3i")
+_BACKLOG_WAIT_S = 0.02
 
 
 class NoEngine(Exception):
@@ -52,7 +54,7 @@ def connect_socket(path: Path, timeout_s: float | None) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(timeout_s)
     try:
-        connection.connect(str(path))
+        _connect(connection, path, time.monotonic() + (timeout_s or 0.0))
     except OSError:
         connection.close()
         raise NoEngine(
@@ -64,6 +66,18 @@ def connect_socket(path: Path, timeout_s: float | None) -> socket.socket:
             connection.close()
             raise NoEngine(f"The engine at {path} belongs to another user; choose another with --socket.")
     return connection
+
+
+def _connect(connection: socket.socket, path: Path, deadline: float) -> None:
+    while True:
+        try:
+            connection.connect(str(path))
+        except BlockingIOError:  # more clients come at once than the engine's backlog holds
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_BACKLOG_WAIT_S)
+        else:
+            return
 
 
 def _request(number: int, method: str, params: Json) -> bytes:

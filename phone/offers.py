@@ -1,21 +1,19 @@
-"""How media is offered and answered, by the account's ``media`` setting.
+"""A call's media in the profiles that sipcore.sdp.policy chooses, and what the sound engine makes ready for them.
 
-    rtp     RTP/AVP                      sdes    RTP/SAVP, keys in the SDP (RFC 4568)
-    webrtc  UDP/TLS/RTP/SAVPF (RFC 5764) auto    RTP/AVP; RTP/SAVP where that is refused and signalling is encrypted
+    setting, server ─▶ profiles_to_offer ─▶ readiness_for ─▶ AudioEngine.open ─▶ offers ─▶ INVITE, and after a 488
 
-An answer follows the offer, so that more is made ready only where plain RTP does not fit.
+An answer follows the offer whatever the setting, so that more is made ready only where plain RTP does not fit.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, assert_never
-
-from sipcore.media import LocalMedia, Profile
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sipcore.config import MediaChoice
+    from sipcore.media import LocalMedia, Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,48 +24,22 @@ class Readiness:
     sdes: bool = False
 
 
-def offer_needs(choice: MediaChoice, *, secure: bool) -> Readiness:
-    """What an offer needs; ``secure`` tells whether signalling is encrypted, without which keys must not travel."""
-    match choice:
-        case "rtp":
-            return Readiness()
-        case "sdes":
-            return Readiness(sdes=True)
-        case "webrtc":
-            return Readiness(dtls=True)
-        case "auto":
-            return Readiness(sdes=secure)
-        case _:
-            assert_never(choice)
+def readiness_for(profiles: tuple[Profile, ...]) -> Readiness:
+    """What it takes to offer ``profiles``."""
+    return Readiness(dtls=any(profile.dtls for profile in profiles), sdes=any(profile.sdes for profile in profiles))
+
+
+def offers(profiles: tuple[Profile, ...], media: LocalMedia) -> tuple[LocalMedia, ...]:
+    """One stream as each of ``profiles``. Fingerprint and keys stay, for what may be offered later in the call."""
+    return tuple(
+        dataclasses.replace(media, profile=profile, rtcp_mux=media.rtcp_mux and profile.dtls) for profile in profiles
+    )
 
 
 def answers(choice: MediaChoice, *, secure: bool) -> tuple[Readiness, ...]:
-    """What to answer with, tried in order until one fits the offer."""
+    """What to answer with, tried in order until one fits the offer.
+
+    ``secure`` tells whether signalling is encrypted, without which keys must not travel (RFC 4568 §7).
+    """
     everything = Readiness(dtls=True, sdes=secure)
-    match choice:
-        case "rtp":
-            return (Readiness(),)
-        case "sdes":
-            return (Readiness(sdes=True),)
-        case "webrtc":
-            return (everything,)
-        case "auto":
-            return Readiness(), everything
-        case _:
-            assert_never(choice)
-
-
-def offers(choice: MediaChoice, media: LocalMedia) -> tuple[LocalMedia, ...]:
-    """What to offer, and what instead where it is refused."""
-    plain = dataclasses.replace(media, profile=Profile.RTP_AVP, crypto=())
-    match choice:
-        case "rtp":
-            return (plain,)
-        case "sdes":
-            return (dataclasses.replace(media, profile=Profile.RTP_SAVP),)
-        case "webrtc":
-            return (dataclasses.replace(media, profile=Profile.UDP_TLS_RTP_SAVPF),)
-        case "auto":
-            return (plain, dataclasses.replace(media, profile=Profile.RTP_SAVP)) if media.crypto else (plain,)
-        case _:
-            assert_never(choice)
+    return (everything,) if choice in ("webrtc", "sdes") else (Readiness(), everything)

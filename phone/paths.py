@@ -139,4 +139,9 @@ def _base(environ: Mapping[str, str], variable: str, default: str) -> Path:
     if value.startswith("/"):
         return Path(value)
     home = environ.get("HOME", "")
-    return (Path(home) if home.startswith("/") else Path("~").expanduser()) / default
+    if home.startswith("/"):
+        return Path(home) / default
+    try:
+        return Path("~").expanduser() / default
+    except RuntimeError:  # a user without an entry in the user database, as in many containers
+        raise PathError(f"There is no home directory; set HOME or {variable}.") from None

@@ -34,6 +34,7 @@ _log = logging.getLogger(__name__)
 
 MAX_UNREAD_BYTES = 256 * 1024
 MAX_CLIENTS = 64
+_BACKLOG = 2 * MAX_CLIENTS
 MAX_PENDING_COMMANDS = 32
 """Of one client; a script that floods waits for itself."""
 
@@ -163,7 +164,7 @@ class ControlServer:
             listener.bind(str(self._path))
             self._path.chmod(0o600)  # nobody can connect before listen
             loop = asyncio.get_running_loop()
-            self._listener = await loop.create_unix_server(lambda: _Client(self), sock=listener, backlog=32)
+            self._listener = await loop.create_unix_server(lambda: _Client(self), sock=listener, backlog=_BACKLOG)
         except OSError as error:
             listener.close()
             raise paths.PathError(
@@ -354,11 +355,11 @@ def _clear_stale(path: Path) -> None:
         probe.settimeout(1.0)
         try:
             probe.connect(str(path))
-        except TimeoutError:
-            pass  # a full backlog: somebody is there
-        except OSError:
+        except (ConnectionRefusedError, FileNotFoundError):
             path.unlink(missing_ok=True)
             return
+        except OSError:
+            pass  # a full backlog, or another user's: somebody is there
     raise SocketInUse(f"Another engine listens at {path}; use offhook ctl, or choose another with --socket.")
 
 

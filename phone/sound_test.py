@@ -9,7 +9,7 @@ a microphone beside a loudspeaker does not howl.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from audio.engine import NoMediaPort
 from phone.protocol.commands import CommandRefused
@@ -56,6 +56,7 @@ class SoundTest:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+            self._end()  # a task that never ran has not
 
     def report(self) -> Json:
         """Where it stands, and how loud both sides are."""
@@ -73,10 +74,13 @@ class SoundTest:
             self._phase = "playing"
             await asyncio.sleep(parrot.play((_LOOPBACK, rtp_port)) + _TAIL_S)
         finally:
-            self._phase = "off"
-            self._audio.close_call(_CALL)
+            self._end()
             if parrot is not None:
                 parrot.close()
+
+    def _end(self) -> None:
+        self._phase = "off"
+        self._audio.close_call(_CALL)
 
 
 class Parrot(asyncio.DatagramProtocol):
@@ -91,8 +95,7 @@ class Parrot(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is bound."""
-        assert isinstance(transport, asyncio.DatagramTransport)  # noqa: S101 - asked for by this protocol
-        self._transport = transport
+        self._transport = cast("asyncio.DatagramTransport", transport)
         self.port = transport.get_extra_info("sockname")[1]
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:

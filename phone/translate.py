@@ -16,12 +16,13 @@ from audio.core import events as media
 from audio.io import events as sound
 from phone.protocol import events as ev
 from sipcore import events as sip
+from sipcore.sdp.policy import security_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from phone.protocol.snapshots import Outcome
-    from sipcore.media import MediaParameters, Profile
+    from sipcore.media import MediaParameters
 
 _log = logging.getLogger(__name__)
 
@@ -183,7 +184,7 @@ def _call_event(
                 call=call,
                 codec=codec_name(event.parameters),
                 direction=event.parameters.direction.value,
-                security=_security(event.parameters.profile),
+                security=security_label(event.parameters),
             )
         case sip.HoldChanged():
             return ev.HoldChanged(at=at, call=call, local=event.local, remote=event.remote)
@@ -229,10 +230,6 @@ def _media_event(call: str, event: media.MediaEvent, at: float) -> list[ev.Event
 def codec_name(parameters: MediaParameters) -> str:
     """The codec a user knows, such as ``PCMU``."""
     return parameters.send_codec.encoding.upper()
-
-
-def _security(profile: Profile) -> str | None:
-    return "dtls" if profile.dtls else "sdes" if profile.sdes else None
 
 
 def outcome_of(event: sip.CallEnded, *, incoming: bool) -> Outcome:

@@ -250,12 +250,17 @@ class Stack:
     @property
     def transport_state(self) -> TransportState:
         """The transport as users see it."""
-        return self._lifeline.transport_state
+        return self._lifeline.flow.shown
 
     @property
     def registration_state(self) -> RegistrationState:
         """The registration as users see it."""
-        return self._lifeline.registration_state
+        return self._lifeline.registration.shown
+
+    @property
+    def server(self) -> ServerAddress:
+        """The server of the flow, or the one that is tried next."""
+        return self._lifeline.flow.server
 
     @property
     def local_address(self) -> str:

@@ -74,6 +74,10 @@ class OpenStream(Protocol):
         """Seconds without a callback at monotonic ``now``, not counting what the device may take to start."""
         ...
 
+    async def answers(self) -> bool:
+        """Whether what is behind the stream is known to live, asked when no callback has come for a while."""
+        ...
+
     def close(self) -> None:
         """Stop and give back; blocks, for ever if the sound server hangs."""
         ...

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audio.io.backend import DeviceFailure, FailureKind
-from audio.io.pulse import PulseDevice, chosen_pulse, find_pulse, list_pulse
+from audio.io.pulse import PulseDevice, chosen_pulse, find_pulse, list_pulse, pulse_answers
 from audio.io.realtime import raise_thread_priority
 from audio.io.ring import FrameRing
 from audio.io.settings import Role
@@ -77,6 +77,7 @@ class DeviceStream:
         """Whether it was ended for a look at the devices."""
 
         self._channels = channels
+        self._served = target.name in _SERVERS or target.pulse is not None
         self._finished = False
         self._started_by = time.monotonic() + _START_GRACE_S
         self.last_callback = 0.0
@@ -113,6 +114,10 @@ class DeviceStream:
         The grace of the start ends only with time: a sink found idle asks for its first blocks and then pauses.
         """
         return now - max(self.last_callback, self._started_by)
+
+    async def answers(self) -> bool:
+        """A sink or source of PulseAudio may pause by itself, after an underrun for one; a frozen server is silent."""
+        return self._served and await pulse_answers()
 
     def close(self) -> None:
         """Drop what is still to be played and give the device back."""

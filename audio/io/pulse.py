@@ -5,6 +5,7 @@ libpulse reads ``PULSE_SINK`` and ``PULSE_SOURCE`` when a connection is made: th
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DEADLINE_S = 3.0
+_ALIVE_WITHIN_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,27 @@ def find_pulse(name: str, *, captures: bool) -> PulseDevice | None:
         if not device.monitor and (wanted in device.name.lower() or wanted in device.description.lower()):
             return device
     return None
+
+
+async def pulse_answers() -> bool:
+    """Whether the sound server takes part in life: a frozen one accepts a connection and says no more."""
+    pactl = shutil.which("pactl")
+    if pactl is None:
+        return False
+    process = await asyncio.create_subprocess_exec(
+        *(pactl, "info"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        return await asyncio.wait_for(process.wait(), _ALIVE_WITHIN_S) == 0
+    except TimeoutError:
+        return False
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 @contextmanager

@@ -28,6 +28,9 @@ _log = logging.getLogger(__name__)
 
 OPEN_DEADLINE_S = 10.0
 FROZEN_AFTER_S = 0.5
+PAUSED_AFTER_S = 3.0
+"""A device whose server lives may pause; for longer than this it does not come back by itself."""
+
 _LOOK_EVERY_S = 0.1
 _FIRST_RETRY_S = 0.25
 _RETRY_S = 0.5
@@ -171,16 +174,20 @@ class DeviceSupervisor:
 
     async def _watch(self, stream: OpenStream) -> str | None:
         """Return, with a sentence, when the stream has stopped; without one when it was interrupted on purpose."""
+        answered_at_s = 0.0
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             if stream.interrupted:
                 return None
             if stream.finished:
                 return f"The sound device {stream.name} is gone; plug it in again or choose another. The call goes on."
-            if stream.age(time.monotonic()) >= FROZEN_AFTER_S:
-                return (
-                    f"The sound device {stream.name} has stopped answering; trying to open it again. The call goes on."
-                )
+            age_s = stream.age(time.monotonic())
+            if age_s < FROZEN_AFTER_S:
+                answered_at_s = 0.0
+            elif age_s >= PAUSED_AFTER_S or age_s - answered_at_s >= FROZEN_AFTER_S:
+                if age_s >= PAUSED_AFTER_S or not await stream.answers():
+                    return f"The sound device {stream.name} has stopped answering; it is tried again. The call goes on."
+                answered_at_s = age_s
 
     def _tell(self, failure: DeviceFailure) -> None:
         """Each new reason once, however often it is met."""

@@ -6,7 +6,6 @@ Nothing heavier than the standard library's JSON and sockets is loaded here: scr
 from __future__ import annotations
 
 import os
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,8 +119,7 @@ def _events(connection: Connection) -> int:
     connection.call("events")
     try:
         for event in connection.events():
-            sys.stdout.write(json.dumps(event) + "\n")
-            sys.stdout.flush()
+            say.data(json.dumps(event))
     except KeyboardInterrupt:
         return 0
     say.narrate("The engine ended.")

@@ -15,11 +15,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from phone.cli.say import OutputError, narrate
+
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line; returns the exit status."""
+    _complete_standard_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = _parser(frozenset(arguments))
     options = parser.parse_args(arguments)
@@ -33,8 +36,30 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:  # `offhook ctl events | head`: the reader has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _discard_output()
         return EXIT_OK
+    except OutputError as error:
+        _discard_output()
+        narrate(str(error))
+        return EXIT_FAILED
+
+
+def _discard_output() -> None:
+    """Let what is still buffered go nowhere, or the interpreter complains when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _complete_standard_streams() -> None:
+    """Open descriptors 0 to 2 where a parent left them closed.
+
+    Else the next file or socket would get such a number, and be written to, or replaced, as if it were the terminal.
+    """
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            setattr(sys, name, os.fdopen(null, mode))
 
 
 def _dispatch(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:

@@ -8,10 +8,19 @@ import sys
 from typing import Any
 
 
+class OutputError(Exception):
+    """Data that cannot be written, as to a full disk; the message is one plain sentence."""
+
+
 def data(text: str) -> None:
-    """Print a line of data."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    """Print a line of data; raises OutputError, or BrokenPipeError when the reader has gone."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"The output cannot be written: {error.strerror}.") from None
 
 
 def data_json(value: Any) -> None:

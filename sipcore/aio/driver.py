@@ -111,30 +111,37 @@ class Driver:
 
     def _on_timer(self) -> None:
         self._timer = None
-        self.run(self._stack.handle_timeout)
+        self._enter(self._stack.handle_timeout)
+
+    def _enter(self, verb: Callable[[float], object]) -> None:
+        """What comes from outside has nobody to raise to: a mistake of ours must not end reader or timer."""
+        try:
+            self.run(verb)
+        except Exception:  # noqa: BLE001  one of the three supervisors; logged, and the phone goes on
+            _log.exception("the stack failed")
 
     # --- the connections' listener -----------------------------------------------------------------------------
 
     def opened(self, flow: FlowId, local_address: tuple[str, int]) -> None:
         """A flow is open."""
-        self.run(lambda now: self._stack.flow_opened(flow, local_address, now))
+        self._enter(lambda now: self._stack.flow_opened(flow, local_address, now))
 
     def failed(self, flow: FlowId, reason: str) -> None:
         """A flow could not be opened."""
-        self.run(lambda now: self._stack.flow_failed(flow, reason, now))
+        self._enter(lambda now: self._stack.flow_failed(flow, reason, now))
 
     def closed(self, flow: FlowId, reason: str) -> None:
         """A flow ended."""
-        self.run(lambda now: self._stack.flow_closed(flow, reason, now))
+        self._enter(lambda now: self._stack.flow_closed(flow, reason, now))
 
     def received(self, flow: FlowId, data: bytes) -> None:
         """Bytes came in."""
-        self.run(lambda now: self._stack.receive(data, flow, now))
+        self._enter(lambda now: self._stack.receive(data, flow, now))
 
     def pong(self, flow: FlowId) -> None:
         """A ping was answered."""
-        self.run(lambda now: self._stack.flow_pong(flow, now))
+        self._enter(lambda now: self._stack.flow_pong(flow, now))
 
     def probed(self, server: ServerAddress, ok: bool) -> None:
         """A probe came back."""
-        self.run(lambda now: self._stack.probe_result(server, ok, now))
+        self._enter(lambda now: self._stack.probe_result(server, ok, now))

@@ -18,7 +18,7 @@ def target_uri(target: str, domain: str) -> Uri:
     Raises LocalProtocolError with a sentence for the user.
     """
     text = target.strip()
-    problem = LocalProtocolError(f"{target!r} is neither a number nor an address")
+    problem = LocalProtocolError(f"{target!r:.80} is neither a number nor an address")
     if not text or len(text) > _MAX_TARGET or not text.isprintable():
         raise problem
     scheme, rest = "", text

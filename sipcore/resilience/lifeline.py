@@ -1,8 +1,8 @@
 """What keeps an account reachable: the two supervisors, the signs of life and the story told of them, as one.
 
                  ┌─ FlowSupervisor ── FlowUp FlowDown ──┐
-    verbs ──────▶│   Heartbeat                          ├──▶ outputs: effects, events,
-    transactions │   KeepAlive                          │    SignallingReady and SignallingDown for the calls
+    verbs ──────▶│   Vitals (pings, OPTIONS)            ├──▶ outputs: effects, events,
+    transactions │                                      │    SignallingReady and SignallingDown for the calls
     time ───────▶└─ RegistrationSupervisor ── Registrar ┘
 
 Sans-I/O. After each call, drain :meth:`Lifeline.outputs`; requests go through the transaction layer given.
@@ -20,14 +20,9 @@ from sipcore.events import (
     Effect,
     Event,
     FlowId,
-    KeepAlive,
-    KeepAliveResult,
-    KeepAliveStarted,
-    KeepAliveStopped,
     NetworkOffline,
     NetworkOnline,
     OpenFlow,
-    PingFlow,
     ProbeServer,
     ReconnectionAttempting,
     Registered,
@@ -36,9 +31,7 @@ from sipcore.events import (
     RegistrationRefused,
     RegistrationState,
     RetryScheduled,
-    Transmit,
     TransportChanged,
-    TransportState,
     Unregistered,
 )
 from sipcore.message.message import Request
@@ -47,8 +40,6 @@ from sipcore.resilience import flow as flow_machine
 from sipcore.resilience import flow_table, registration_table
 from sipcore.resilience.episode import Episode
 from sipcore.resilience.flow import FlowDown, FlowSupervisor, FlowUp, GaveUp
-from sipcore.resilience.keepalive import Heartbeat, Ping
-from sipcore.resilience.keepalive import KeepAlive as OptionsKeepAlive
 from sipcore.resilience.registrar import Accepted, Refused, Registrar
 from sipcore.resilience.registration import (
     ParkFlow,
@@ -59,6 +50,7 @@ from sipcore.resilience.registration import (
     SendRegister,
     WantFlow,
 )
+from sipcore.resilience.vitals import Outcome, Vitals
 from sipcore.transaction.events import (
     ResponseReceived,
     TransactionId,
@@ -74,8 +66,6 @@ if TYPE_CHECKING:
     from sipcore.transaction.layer import TransactionLayer
 
 _log = logging.getLogger(__name__)
-
-CRLF_PING = b"\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +97,6 @@ class RetryStatus:
 
 
 Output = Effect | Event | SignallingReady | SignallingDown
-_Outcome = ResponseReceived | TransactionTimedOut | TransactionTransportFailed
 
 
 class Lifeline:
@@ -129,18 +118,15 @@ class Lifeline:
         self.flow = FlowSupervisor(account.servers, settings, ids, self._episode)
         self.registration = RegistrationSupervisor(settings, ids)
         self._registrar = Registrar(account, ids, authenticator)
-        self._heartbeat = Heartbeat(settings)
-        self._keepalive = OptionsKeepAlive(settings)
+        self._vitals = Vitals(account, settings, ids, layer)
         self._outputs: list[Output] = []
         self._invalid_host = ids.invalid_host()
-        self._options_tag, self._options_call_id, self._options_cseq = ids.tag(), ids.call_id(), 0
         self.local_address: tuple[str, int] = ("", 0)
         """Of the open flow."""
         self._contact: Uri | None = None
         self._ready = False
         self._register: TransactionId | None = None
         self._register_timeout_s = 0.0
-        self._options: TransactionId | None = None
         self._needed = False
 
     # --- verbs -------------------------------------------------------------------------------------------------
@@ -185,10 +171,10 @@ class Lifeline:
     def resumed(self, gap_s: float, now: float) -> None:
         """The machine slept for ``gap_s``: what is open is doubtful, what is waiting need not wait."""
         _log.info("resumed after %.0f s of sleep", gap_s)
-        for part in (self.flow, self.registration, self._heartbeat, self._keepalive):
+        for part in (self.flow, self.registration, self._vitals):
             part.resumed(gap_s)
         if self.flow.is_open:
-            self._verify(now)
+            self._vitals.verify(now)
         elif self.flow.state in (flow_table.State.WAITING, flow_table.State.GAVE_UP):
             self.flow.start(now)
         self._settle(now)
@@ -238,24 +224,22 @@ class Lifeline:
     def life(self, flow: FlowId, now: float, *, pong: bool = False, sip: bool = False) -> None:
         """Bytes came in on ``flow``: a CRLF pong, a SIP message, or anything else."""
         if flow == self.flow.flow and self.flow.is_open:
-            self._heartbeat.life(now, pong=pong)
-            if sip:
-                self._keepalive.sip_life()
+            self._vitals.life(now, pong=pong, sip=sip)
 
     # --- transactions ------------------------------------------------------------------------------------------
 
-    def on_outcome(self, event: _Outcome, now: float) -> bool:
+    def on_outcome(self, event: Outcome, now: float) -> bool:
         """Take what the transaction layer reports; False if the transaction is none of ours."""
         if event.transaction == self._register:
             self._on_register(event, now)
-        elif event.transaction == self._options:
-            self._on_options(event, now)
+        elif self._vitals.is_mine(event.transaction):
+            self._died(self._vitals.on_outcome(event, now), now)
         else:
             return False
         self._settle(now)
         return True
 
-    def _on_register(self, event: _Outcome, now: float) -> None:
+    def _on_register(self, event: Outcome, now: float) -> None:
         match event:
             case ResponseReceived(response=response):
                 result = self._registrar.on_response(response)
@@ -297,39 +281,17 @@ class Lifeline:
             )
         self.registration.refused(refusal, now, elsewhere=self.flow.other_server(now))
 
-    def _on_options(self, event: _Outcome, now: float) -> None:
-        match event:
-            case ResponseReceived(response=response):
-                if response.is_final:
-                    self._options = None
-                    rtt_ms = self._keepalive.answered(now)
-                    self._outputs.append(KeepAlive(KeepAliveResult.ANSWERED, rtt_ms))
-            case TransactionTimedOut():
-                self._options = None
-                self._outputs.append(KeepAlive(KeepAliveResult.MISSED))
-                if self._keepalive.missed(now):
-                    self.flow.dead(self.flow.flow, "no answer to the keep-alive", now)
-            case TransactionTransportFailed():
-                self._options = None
-            case _:
-                assert_never(event)
-
     # --- time --------------------------------------------------------------------------------------------------
 
     def next_timeout(self) -> float | None:
         """The next deadline, or None."""
-        parts = (self.flow, self.registration, self._heartbeat, self._keepalive)
+        parts = (self.flow, self.registration, self._vitals)
         return min((at for part in parts if (at := part.next_timeout()) is not None), default=None)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
-        if self._heartbeat.found_dead(now):
-            self.flow.dead(self.flow.flow, "no sign of life from the server", now)
-            self._settle(now)
-        if self._heartbeat.due_to_ping(now):
-            self._ping()
-        if self._keepalive.due_to_send(now):
-            self._send_options(now)
+        self._died(self._vitals.handle_timeout(now), now)
+        self._settle(now)
         self.flow.handle_timeout(now)
         self._settle(now)
         self.registration.handle_timeout(now)
@@ -349,8 +311,13 @@ class Lifeline:
                 self._on_flow(flow_output, now)
             for output in (said := self.registration.drain()):
                 self._on_registration(output, now)
+            self._outputs += self._vitals.drain()
             if not moved and not said and not self._release_flow(now):
                 return
+
+    def _died(self, reason: str | None, now: float) -> None:
+        if reason is not None:
+            self.flow.dead(self.flow.flow, reason, now)
 
     def _on_flow(self, output: flow_machine.FlowOutput, now: float) -> None:
         match output:
@@ -375,15 +342,14 @@ class Lifeline:
         self._contact = contact
         self._ready = False
         self._layer.flow_opened(flow, ViaTemplate(server.via_transport, sent_by))
-        self._heartbeat.flow_up(Ping.WEBSOCKET if server.websocket else Ping.CRLF, now)
+        self._vitals.flow_up(flow, now, websocket=server.websocket)
         self.registration.flow_up(now, reliable=server.reliable, quiet=self.flow.quiet)
 
     def _flow_down(self, flow: FlowId, reason: str, proven: bool, now: float) -> None:
-        self._register = self._options = None
+        self._register = None
         self._layer.flow_lost(flow, now)
-        self._heartbeat.flow_down(now, remote=self.flow.online and self.registration.wanted)
-        if self._keepalive.stop():
-            self._outputs.append(KeepAliveStopped())
+        self._vitals.flow_down(now, remote=self.flow.online and self.registration.wanted)
+        self._outputs += self._vitals.drain()
         if self.registration.wanted:
             self._episode.begin(now, told=False)
         self._outputs.append(SignallingDown(flow, reason))
@@ -407,8 +373,8 @@ class Lifeline:
             case Registered():
                 self._registered(output, now)
             case Unregistered():
-                if self._keepalive.stop():
-                    self._outputs.append(KeepAliveStopped())
+                self._vitals.unregistered()
+                self._outputs += self._vitals.drain()
                 self._outputs.append(output)
             case RegistrationAttempt() | RegistrationRefused() | RegistrationChanged() | RetryScheduled():
                 self._outputs.append(output)
@@ -418,8 +384,8 @@ class Lifeline:
     def _registered(self, event: Registered, now: float) -> None:
         self.flow.proven()
         self._outputs.append(event)
-        if self._keepalive.start(now):
-            self._outputs.append(KeepAliveStarted(self._keepalive.interval_s))
+        self._vitals.registered(now)
+        self._outputs += self._vitals.drain()
         if success := self._episode.success(now):
             self._outputs.append(success)
         if not self._ready and self._contact is not None:
@@ -442,20 +408,10 @@ class Lifeline:
 
     def _rehome_or_verify(self, source_address: str | None, now: float) -> None:
         if self.flow.is_open and source_address in (None, self.local_address[0]):
-            self._verify(now)
+            self._vitals.verify(now)
         elif source_address is not None:
             self._episode.renew()
             self.flow.rehome("the local address changed", now)
-
-    def _verify(self, now: float) -> None:
-        if self._heartbeat.verify(now):
-            self._ping()
-        else:
-            self._keepalive.ask_now(now)
-
-    def _ping(self) -> None:
-        websocket = self.flow.server.websocket
-        self._outputs.append(PingFlow(self.flow.flow) if websocket else Transmit(self.flow.flow, CRLF_PING))
 
     def _names(self, server: ServerAddress) -> tuple[str, Uri]:
         """What we are called on this flow: Via's sent-by, and the Contact URI."""
@@ -471,20 +427,6 @@ class Lifeline:
 
     def _send_register(self, request: Request, now: float) -> None:
         self._register = self._layer.request(request, self.flow.flow, now=now, timeout_s=self._register_timeout_s)
-
-    def _send_options(self, now: float) -> None:
-        self._options_cseq += 1
-        request = Request("OPTIONS", Uri.parse(f"sip:{self._account.domain}"))
-        aor = self._account.address_of_record
-        request.headers.add("Max-Forwards", "70")
-        request.headers.add("From", f"<{aor}>;tag={self._options_tag}")
-        request.headers.add("To", f"<sip:{self._account.domain}>")
-        request.headers.add("Call-ID", self._options_call_id)
-        request.headers.add("CSeq", f"{self._options_cseq} OPTIONS")
-        request.headers.add("User-Agent", self._account.user_agent)
-        self._options = self._layer.request(request, self.flow.flow, now=now, timeout_s=self._keepalive.timeout_s)
-        _log.info("Keep-alive OPTIONS request sent")
-        self._outputs.append(KeepAlive(KeepAliveResult.SENT))
 
     # --- for status displays -----------------------------------------------------------------------------------
 
@@ -504,13 +446,3 @@ class Lifeline:
             wait = None if due is None else max(0.0, due - now)
             return RetryStatus("registration", self.registration.attempt, self.registration.maximum, wait)
         return None
-
-    @property
-    def transport_state(self) -> TransportState:
-        """As shown to users."""
-        return self.flow.shown
-
-    @property
-    def registration_state(self) -> RegistrationState:
-        """As shown to users."""
-        return self.registration.shown

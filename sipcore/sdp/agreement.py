@@ -158,6 +158,8 @@ def answer_to(
     # payload type number SHOULD be used for that codec in the answer"; ours keeps its own fmtp.
     ours = numbered([replace(mine, payload_type=theirs.payload_type) for theirs, mine in shared], history)
     pairs = common([theirs for theirs, _ in shared], ours)
+    if not _speaks(pairs):  # ``local`` may know fewer formats than the call may be accepted with
+        raise Unacceptable("The far end offers no audio format known here.", warning_code=305)
     remote_ice = read_ice_untrusted(offer, media, local.address) if local.ice is not None else None
     security, attributes = _secure_answer(offer, audio, local, present_role, sdes_allowed=sdes_allowed)
     stream = LocalStream(

@@ -108,12 +108,15 @@ class ServerSide:
                 record.flow = None
 
     def flow_opened(self, flow: FlowId) -> None:
-        """Let transactions without a flow speak on this one, starting with their last response."""
+        """Let transactions without a flow speak on this one, starting with their last response.
+
+        RFC 6026 §7.1: in the Accepted state it is the user who sends its 2xx again, if the ACK is still awaited.
+        """
         for record in self._records.values():
             if record.flow is None:
                 record.flow = flow
                 record.reliable = self._wire.flows[flow].reliable
-                if record.last:
+                if record.last and record.machine.state is not invite_server.State.ACCEPTED:
                     self._wire.send(flow, record.last)
 
     def timer(self, transaction: TransactionId, timer: enum.Enum, now: float) -> None:

@@ -45,6 +45,8 @@ class Faults:
     """Added to everything, one way."""
     jitter_s: float = 0.0
     """Up to this is added to each datagram, so they may overtake each other."""
+    forget_idle_s: float = 0.0
+    """A TCP connection without a byte for this long is forgotten as by `Relay.half_open`: a NAT's timer. 0: never."""
 
 
 def sibling_address(address: str) -> str:
@@ -71,6 +73,9 @@ class Relay:
         """How many TCP connections were accepted so far."""
         self.datagrams = 0
         """How many datagrams were handed on so far, both directions."""
+        self.tcp_bytes = 0
+        """How many bytes were handed on over TCP so far, both directions."""
+        self._mute = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="lab-relay", daemon=True)
         self._open = asyncio.Event()
@@ -159,6 +164,21 @@ class Relay:
         """Forget the TCP connections of now, telling neither end: they swallow everything for ever. New ones work."""
         self._run(self._half_open())
 
+    def mute(self) -> None:
+        """Accept new TCP connections, but never answer on those accepted from now on."""
+        self._mute = True
+
+    def speak(self) -> None:
+        """Serve connections accepted from now on; those accepted while mute stay so."""
+        self._mute = False
+
+    def live_connections(self) -> int:
+        """How many TCP connections would carry a byte now, from end to end."""
+        return self._run(self._live_connections())
+
+    async def _live_connections(self) -> int:
+        return sum(link.alive for link in self._links)
+
     async def _reset(self) -> None:
         for link in list(self._links):
             await link.close(reset=True)
@@ -180,8 +200,9 @@ class _Link:
     """One TCP connection through the relay: a pump for each direction."""
 
     def __init__(self, relay: Relay, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.swallow = False
+        self.swallow = relay._mute
         self._relay = relay
+        self._last_byte_at = relay._loop.time()
         self._port = port
         self._near = (reader, writer)
         self._far: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -192,6 +213,8 @@ class _Link:
         self._tasks.append(asyncio.ensure_future(self._join()))
 
     async def _join(self) -> None:
+        if self.swallow:
+            return  # muted for good
         await self._relay._open.wait()  # with the cable out, the handshake above us is answered but nothing follows
         try:
             self._far = await asyncio.open_connection(self._relay.upstream, self._port)
@@ -209,7 +232,10 @@ class _Link:
                 await self._relay._open.wait()
                 if self._relay.faults.delay_s:
                     await asyncio.sleep(self._relay.faults.delay_s)
+                self.swallow = not self.alive
                 if not self.swallow:
+                    self._last_byte_at = self._relay._loop.time()
+                    self._relay.tcp_bytes += len(data)
                     writer.write(self._relay.rewritten(data) if from_pbx else data)
                     await writer.drain()
             await self._relay._open.wait()
@@ -217,6 +243,12 @@ class _Link:
             pass
         if not self.swallow:
             await self.close(reset=False)
+
+    @property
+    def alive(self) -> bool:
+        """Whether a byte would come through now."""
+        limit = self._relay.faults.forget_idle_s
+        return not self.swallow and not (limit and self._relay._loop.time() - self._last_byte_at > limit)
 
     async def close(self, *, reset: bool) -> None:
         self._relay._links.discard(self)

@@ -1,33 +1,74 @@
-"""How media is offered and answered."""
+"""How media is offered and answered: the policy is sipcore's, here it becomes streams that can be offered."""
 
 from __future__ import annotations
 
-from phone.offers import Readiness, answers, offer_needs, offers
-from sipcore.media import CryptoKey, LocalMedia, Profile
+import random
 
+import pytest
+
+from phone.offers import Readiness, answers, offers, readiness_for
+from sipcore.config import MediaChoice, ServerAddress
+from sipcore.ids import IdSource
+from sipcore.media import CryptoKey, Fingerprint, IceCredentials, LocalMedia, Profile
+from sipcore.sdp.offer_answer import OfferAnswer
+from sipcore.sdp.policy import profiles_to_offer
+
+RTP, SAVP, WEBRTC = Profile.RTP_AVP, Profile.RTP_SAVP, Profile.UDP_TLS_RTP_SAVPF
 PLAIN = LocalMedia(address="192.0.2.1", rtp_port=4000, rtcp_port=4001)
-KEYED = LocalMedia(address="192.0.2.1", rtp_port=4000, rtcp_port=4001, crypto=(CryptoKey(1, "S", "k"),))
+READY = LocalMedia(
+    address="192.0.2.1",
+    rtp_port=4000,
+    rtcp_port=4001,
+    rtcp_mux=True,
+    fingerprint=Fingerprint("sha-256", ":".join(["AB"] * 32)),
+    crypto=(CryptoKey(1, "AES_CM_128_HMAC_SHA1_80", "A" * 40),),
+    ice=IceCredentials("ufrag", "password-of-twenty-two"),
+)
 
 
-def test_each_setting_offers_its_profile() -> None:
-    assert [media.profile for media in offers("rtp", PLAIN)] == [Profile.RTP_AVP]
-    assert [media.profile for media in offers("sdes", KEYED)] == [Profile.RTP_SAVP]
-    assert [media.profile for media in offers("webrtc", PLAIN)] == [Profile.UDP_TLS_RTP_SAVPF]
-    assert offer_needs("webrtc", secure=False) == Readiness(dtls=True)
-    assert offer_needs("sdes", secure=True) == Readiness(sdes=True)
+@pytest.mark.parametrize(
+    ("choice", "server", "ready"),
+    [
+        ("auto", "wss://pbx", Readiness(dtls=True)),
+        ("auto", "ws://pbx", Readiness(dtls=True)),
+        ("auto", "tls:pbx", Readiness(sdes=True)),
+        ("auto", "udp:pbx", Readiness(dtls=True)),
+        ("rtp", "wss://pbx", Readiness()),
+        ("sdes", "wss://pbx", Readiness(sdes=True)),
+        ("webrtc", "udp:pbx", Readiness(dtls=True)),
+    ],
+)
+def test_only_what_may_be_offered_is_made_ready(choice: MediaChoice, server: str, ready: Readiness) -> None:
+    """The libraries of encryption cost time and memory, so they are loaded where they can be needed."""
+    assert readiness_for(profiles_to_offer(choice, ServerAddress.parse(server))) == ready
 
 
-def test_auto_travels_with_keys_only_where_nobody_reads_them() -> None:
-    """RFC 4568 §7: the SDP has to be protected."""
-    assert offer_needs("auto", secure=False) == Readiness()
-    assert offer_needs("auto", secure=True) == Readiness(sdes=True)
-    first, second = offers("auto", KEYED)
-    assert (first.profile, first.crypto) == (Profile.RTP_AVP, ())
-    assert (second.profile, second.crypto) == (Profile.RTP_SAVP, KEYED.crypto)
-    assert len(offers("auto", PLAIN)) == 1
+def test_offers_follow_the_profiles() -> None:
+    assert [media.profile for media in offers((WEBRTC, RTP), READY)] == [WEBRTC, RTP]
+    assert offers((RTP,), PLAIN) == (PLAIN,)
 
 
-def test_an_answer_begins_with_what_costs_least() -> None:
-    assert answers("auto", secure=True) == (Readiness(), Readiness(dtls=True, sdes=True))
-    assert answers("rtp", secure=True) == (Readiness(),)
-    assert answers("webrtc", secure=False) == (Readiness(dtls=True),)
+def _body(media: LocalMedia) -> str:
+    return OfferAnswer(IdSource(random.Random(1)), allow_sdes=True).create_offer(media).decode()
+
+
+def test_each_offer_speaks_of_its_own_protection_alone() -> None:
+    """The fallback after a 488 is what `media = rtp` would have offered, and no key travels in it."""
+    webrtc, plain, sdes = (_body(media) for media in offers((WEBRTC, RTP, SAVP), READY))
+    assert plain == _body(PLAIN)
+    assert "a=fingerprint" in webrtc
+    assert "a=crypto" not in webrtc
+    assert "a=crypto" in sdes
+    assert not any(word in sdes for word in ("a=fingerprint", "a=ice", "a=rtcp-mux"))
+
+
+@pytest.mark.parametrize("choice", ["auto", "rtp"])
+def test_an_answer_begins_with_what_costs_least(choice: MediaChoice) -> None:
+    """Whatever is offered is accepted; keys in the SDP only where nobody reads them (RFC 4568 §7)."""
+    assert answers(choice, secure=True) == (Readiness(), Readiness(dtls=True, sdes=True))
+    assert answers(choice, secure=False) == (Readiness(), Readiness(dtls=True))
+
+
+@pytest.mark.parametrize("choice", ["sdes", "webrtc"])
+def test_an_answer_of_an_encrypting_phone_is_ready_for_it(choice: MediaChoice) -> None:
+    assert answers(choice, secure=True) == (Readiness(dtls=True, sdes=True),)

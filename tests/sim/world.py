@@ -23,6 +23,10 @@ KERNEL_GIVES_UP_S = 10.0
 """TCP_USER_TIMEOUT."""
 
 
+_CROWD = 100_000
+"""So many actions at one moment are a loop."""
+
+
 class World:
     """The clock, the agenda and the dice of one run."""
 
@@ -43,8 +47,13 @@ class World:
 
     def run_until(self, time: float) -> None:
         """Let everything happen up to ``time``."""
+        crowd = 0
         while self._agenda and self._agenda[0][0] <= time:
-            self.now, _, action = heapq.heappop(self._agenda)
+            at, _, action = heapq.heappop(self._agenda)
+            crowd = crowd + 1 if at == self.now else 0
+            if crowd > _CROWD:
+                raise AssertionError("time stands still: a timer is due again and again")
+            self.now = at
             action()
         self.now = time
 

@@ -83,10 +83,9 @@ def registration_rows(state: PhoneState, *, attached: bool) -> list[Row]:
             rows.append(_good(_("Connected to {server}").format(server=clean(transport.server, 80))))
         case "connecting":
             rows.append(_doubtful(_("Connecting to {server}…").format(server=clean(transport.server, 80))))
+            rows += _lost(transport.reason or registration.reason)
         case "disconnected":
-            why = clean(transport.reason or registration.reason, 160) or _("no connection yet")
-            rows.append(_bad(_("No connection: {why}").format(why=why)))
-            rows.append(_plain("  " + _("Check the server's address, and that this computer reaches it.")))
+            rows += _lost(transport.reason or registration.reason or _("no connection yet"))
     if registration.state == "registered":
         return [*rows, _good(_("Registered as {account}").format(account=clean(registration.account, 80)))]
     if registration.credentials_refused:
@@ -97,6 +96,14 @@ def registration_rows(state: PhoneState, *, attached: bool) -> list[Row]:
     elif transport.state == "connected":
         rows.append(_doubtful(_("Registering…")))
     return rows
+
+
+def _lost(reason: str) -> list[Row]:
+    """Why there is no connection, and what to look at; nothing where nothing is known."""
+    if not reason:
+        return []
+    advice = _plain("  " + _("Check the server's address, and that this computer reaches it."))
+    return [_bad(_("No connection: {why}").format(why=clean(reason, 200))), advice]
 
 
 def echo_rows(call: CallSlice | None, *, number: str, tried: bool) -> list[Row]:

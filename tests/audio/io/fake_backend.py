@@ -23,6 +23,7 @@ class FakeStream:
         self.finished = False
         self.frozen = False
         self.interrupted = False
+        self.server_lives = False
         self.closed = threading.Event()
         self.close_gate = threading.Event()
         self.close_gate.set()
@@ -42,6 +43,10 @@ class FakeStream:
     def vanish(self) -> None:
         """The device is pulled out."""
         self.finished = True
+
+    async def answers(self) -> bool:
+        """Whether the server behind it lives."""
+        return self.server_lives
 
     def close(self) -> None:
         """As blocking as the real one."""

@@ -111,6 +111,25 @@ def test_a_frozen_device_is_seen_within_a_second_and_its_close_blocks_nobody() -
     _run(test)
 
 
+def test_a_pause_of_a_server_that_lives_is_no_loss() -> None:
+    """A null sink, or a sink after an underrun, may pause for two seconds by itself."""
+
+    async def test(bench: Bench) -> None:
+        bench.supervisor.want()
+        await until(lambda: bench.open, "open")
+        pausing = bench.backend.newest(Role.MICROPHONE)
+        pausing.server_lives = True
+        pausing.freeze()
+        await asyncio.sleep(1.2)
+        assert bench.events == []
+        pausing.server_lives = False
+        began = time.monotonic()
+        await until(lambda: bench.events, "told")
+        assert time.monotonic() - began < 1.0
+
+    _run(test)
+
+
 def test_a_problem_is_told_once_however_often_it_is_met() -> None:
     async def test(bench: Bench) -> None:
         bench.backend.failure = NOBODY

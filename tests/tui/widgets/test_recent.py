@@ -28,7 +28,7 @@ def test_calls_are_grouped_by_day() -> None:
         "Today",
         "14:08 in   Alice Example      0:42",
         "13:41 MISS +442079460007",
-        "13:29 out  Bob Support        3:10",
+        "13:30 out  Bob Support        3:10",
         "13:01 busy 603",
         "Yesterday",
         "13:13 in   Carol              1:55",

@@ -1,0 +1,244 @@
+"""The rows of the table that a phone passes or fails in seconds: cuts, refusals, restarts, silence.
+
+Each takes a world and returns what one run of it found. Times count from the fault's end: the moment from which a
+phone without any delay of its own could be reached again.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from bench.resilience.stage import Outcome, Stage
+from bench.resilience.world import ACCOUNT, ACCOUNTS, World, in_background, pause_s
+from tests.lab.sip_proxy import Refusal, retry_after, stale_nonce
+
+if TYPE_CHECKING:
+    from bench.resilience.peer import Offhook
+
+
+def reset_refused_3_s(world: World, quick: bool) -> Outcome:
+    """S1: reset, and refused for three seconds."""
+    with Stage(world, quick=quick) as stage:
+        began = time.time()
+        refuse_for(stage, 3.0)
+        outcome = stage.until_rings(time.time())
+        outcome.facts["attempts"] = stage.phone.attempts(began)
+        check_story(outcome, stage.phone, began)
+        return outcome
+
+
+def link_down_3_s(world: World, quick: bool) -> Outcome:
+    """S1: the cable is out for three seconds, the address stays."""
+    with Stage(world, quick=quick) as stage:
+        began = time.time()
+        stage.afterwards(lambda: world.namespace.up(world.link))
+        world.namespace.down(world.link)
+        pause_s(3.0)
+        world.namespace.up(world.link)
+        outcome = stage.until_rings(time.time())
+        check_story(outcome, stage.phone, began)
+        outcome.check("offline and online said", both(stage.phone, "networkOffline", "networkOnline", began))
+        return outcome
+
+
+def silent_hole_3_s(world: World, quick: bool) -> Outcome:
+    """S1: a hole that TCP survives shows nothing."""
+    with Stage(world, quick=quick) as stage:
+        began = time.time()
+        stage.afterwards(world.fill_hole)
+        world.hole()
+        pause_s(3.0)
+        world.fill_hole()
+        stage.afterwards(world.hole)
+        outcome = stage.until_rings(time.time())
+        outcome.check("nothing shown", not stage.phone.all("transportDisconnected", began))
+        return outcome
+
+
+def refused_120_s(world: World, quick: bool) -> Outcome:
+    """S2a: refused for two minutes; how often it knocked meanwhile."""
+    with Stage(world, quick=quick) as stage:
+        began, connects = time.time(), world.connects()
+        refuse_for(stage, 20.0 if quick else 120.0)
+        ended = time.time()
+        stage.outcome.facts["attempts"] = stage.phone.attempts(began)
+        stage.outcome.facts["with probes"] = world.connects() - connects
+        return stage.until_rings(ended)
+
+
+def password_wrong(world: World, quick: bool) -> Outcome:
+    """S3: wrong for 100 s, then the phone is given the new one; three attempts meanwhile, and no more."""
+    with Stage(world, quick=quick) as stage:
+        began = time.time()
+        stage.afterwards(lambda: world.pbx.set_password(ACCOUNT, ACCOUNTS[ACCOUNT].password))
+        world.pbx.set_password(ACCOUNT, "another-word")
+        world.relay.reset()
+        pause_s(30.0 if quick else 100.0)
+        attempts = len(stage.phone.all("registrationAttempt", began))
+        stage.outcome.facts["attempts"] = attempts
+        failed = stage.phone.all("reconnectionFailed", began)
+        stage.outcome.check("3 attempts, then quiet", attempts == 3)
+        stage.outcome.check("reconnectionFailed{attempts: 3} once", [event["attempts"] for event in failed] == [3])
+        given = time.time()
+        stage.phone.set_password("another-word")
+        return stage.until_rings(given)
+
+
+def link_down_new_address(world: World, quick: bool) -> Outcome:
+    """The cable is out for five seconds and comes back with another address (S4 without the call)."""
+    with Stage(world, quick=quick) as stage:
+        world.namespace.down(world.link)
+        pause_s(5.0)
+        world.readdress()
+        stage.afterwards(world.restore_address)
+        return stage.until_rings(time.time())
+
+
+def pbx_killed(world: World, quick: bool) -> Outcome:
+    """S6: kill -9, back after ten seconds without its registrations."""
+    with Stage(world, quick=quick) as stage:
+        began = time.time()
+        # The phone may well ring before the boot is over, so the bell has to be at it meanwhile.
+        restarting = in_background(world.restart_pbx_after, 10.0)
+        pause_s(10.0)
+        outcome = stage.until_rings(time.time())
+        restarting.join(60)
+        ready = world.ready_at()
+        rang, registered = stage.phone.rang_at(began), stage.phone.registered_at(began)
+        outcome.seconds = None if rang is None else max(0.0, rang - ready)
+        if registered is not None:
+            outcome.facts["registered"] = registered - ready
+        world.pbx.wait_ready()
+        stage.settle()
+        return outcome
+
+
+def half_open(world: World, quick: bool) -> Outcome:
+    """Every packet vanishes for 30 s, and the old flow stays dead: how soon it is noticed, and healed."""
+    with Stage(world, quick=quick) as stage:
+        began = time.time()
+        stage.afterwards(lambda: None)
+        world.relay.half_open()
+        world.hole()
+        pause_s(30.0)
+        world.fill_hole()
+        outcome = stage.until_rings(time.time())
+        noticed = stage.phone.first("transportDisconnected", began)
+        outcome.facts["noticed after"] = "never" if noticed is None else round(noticed - began, 1)
+        outcome.check("noticed within 25 s", noticed is not None and noticed - began <= 25.5)
+        return outcome
+
+
+def half_open_without_hole(world: World, quick: bool) -> Outcome:
+    """The old flow dies without a word and the network is fine: noticing is all there is to it."""
+    with Stage(world, quick=quick) as stage:
+        began = time.time()
+        world.relay.half_open()
+        pause_s(1.0)
+        while stage.phone.first("transportDisconnected", began) is None and time.time() < began + 60:
+            pause_s(0.05)
+        noticed = stage.phone.first("transportDisconnected", began)
+        outcome = stage.until_rings(noticed or time.time())
+        outcome.facts["noticed after"] = "never" if noticed is None else round(noticed - began, 1)
+        outcome.check("noticed within 25 s", noticed is not None and noticed - began <= 25.5)
+        return outcome
+
+
+def refused_503_twice(world: World, quick: bool) -> Outcome:
+    """503 with Retry-After: 5, twice; the wait is obeyed to the second."""
+    with Stage(world, quick=quick, proxied=True) as stage:
+        outcome = scripted(stage, retry_after(5), retry_after(5))
+        gaps = refusal_gaps(stage)
+        outcome.facts["gaps"] = ", ".join(f"{gap:.2f}" for gap in gaps)
+        outcome.check("Retry-After obeyed to the second", all(5.0 <= gap < 6.0 for gap in gaps[:2]) and len(gaps) > 1)
+        return outcome
+
+
+def refused_500_twice(world: World, quick: bool) -> Outcome:
+    """500 twice: R1's series of 2 and 4 s."""
+    with Stage(world, quick=quick, proxied=True) as stage:
+        refusal = Refusal(500, "Server Internal Error")
+        return scripted(stage, refusal, refusal)
+
+
+def refused_403_once(world: World, quick: bool) -> Outcome:
+    """403 once: a password is not asked for anew because of one refusal."""
+    with Stage(world, quick=quick, proxied=True) as stage:
+        return scripted(stage, Refusal(403, "Forbidden"))
+
+
+def two_stale_401(world: World, quick: bool) -> Outcome:
+    """Two challenges in a row that call the nonce stale."""
+    with Stage(world, quick=quick, proxied=True) as stage:
+        return scripted(stage, stale_nonce(), stale_nonce())
+
+
+def answer_lost(world: World, quick: bool) -> Outcome:
+    """The 200 to one REGISTER is lost."""
+    with Stage(world, quick=quick, proxied=True) as stage:
+        world.proxy.lose_accepted()
+        return scripted(stage)
+
+
+def mute_20_s(world: World, quick: bool) -> Outcome:
+    """TCP is accepted and nothing answers for 20 s; what was accepted meanwhile stays mute."""
+    with Stage(world, quick=quick) as stage:
+        stage.afterwards(world.relay.speak)
+        world.relay.mute()
+        world.relay.reset()
+        pause_s(20.0)
+        world.relay.speak()
+        return stage.until_rings(time.time())
+
+
+# --- parts -----------------------------------------------------------------------------------------------------
+
+
+def refuse_for(stage: Stage, seconds: float) -> None:
+    """Reset what is there and refuse what comes."""
+    relay = stage.world.relay
+    stage.afterwards(relay.accept)
+    relay.refuse()
+    relay.reset()
+    pause_s(seconds)
+    relay.accept()
+
+
+def scripted(stage: Stage, *refusals: Refusal) -> Outcome:
+    """Break the connection; the registrations that follow meet the script. Counts from the break."""
+    proxy = stage.world.proxy
+    proxy.script(*refusals)
+    began = time.time()
+    proxy.reset()
+    outcome = stage.until_rings(began)
+    outcome.facts["REGISTERs"] = len([seen for seen in proxy.registers if seen.at >= began])
+    return outcome
+
+
+def refusal_gaps(stage: Stage) -> list[float]:
+    """Seconds from each REGISTER that was refused by script to the next one."""
+    seen = stage.world.proxy.registers[-8:]
+    last = max(index for index, one in enumerate(seen) if one.answered)
+    first = last
+    while first and seen[first - 1].answered:
+        first -= 1
+    return [seen[index + 1].at - seen[index].at for index in range(first, min(last + 1, len(seen) - 1))]
+
+
+def both(phone: Offhook, one: str, other: str, since: float) -> bool:
+    """Whether both events happened, in this order."""
+    first, second = phone.first(one, since), phone.first(other, since)
+    return first is not None and second is not None and first <= second
+
+
+def check_story(outcome: Outcome, phone: Offhook, since: float) -> None:
+    """S1: loss seen, keep-alive stopped, "Reconnecting", registered, "Reconnected", keep-alive running again."""
+    story = ["transportDisconnected", "keepAliveStopped", "reconnectionAttempting", "registered"]
+    told = [event["event"] for event in list(phone.engine.events) if event["at"] >= since]
+    for name in story:
+        outcome.check(f"{name} told", name in told)
+    outcome.check("one success", told.count("reconnectionSuccess") == 1)
+    outcome.check(
+        "keep-alive runs again", told[-1::-1].index("keepAliveStarted") < told[-1::-1].index("keepAliveStopped")
+    )
