@@ -143,11 +143,11 @@ class Calls:
         ended = ev.CallEnded(
             at=at,
             call=line.id,
-            by=event.by.value,
+            by="error" if line.given_up else event.by.value,
             outcome=outcome_of(event, incoming=call.direction == "in"),
             peer=call.peer,
             status=event.status,
-            reason=clean_untrusted(event.reason),
+            reason=line.given_up or clean_untrusted(event.reason),
             duration_s=0.0 if call.answered_at is None else round(max(0.0, at - call.answered_at), 3),
         )
         self._emit(ended)
@@ -170,13 +170,14 @@ class Calls:
         outgoing = ev.OutgoingCall(at=self._clock(), call=line.id, peer=_peer_of(target), peer_uri=target[:256])
         try:
             media = await self._open_media(line, readiness_for(profiles))
-            self._hold_others(line)
             self._send_invite(line, target, offers(profiles, media), outgoing)
         except CommandRefused:
             self._audio.close_call(line.id)
             self.lines.forget(line)
             self._give_microphone(before)
             raise
+        if self.lines.get(line.id) is line:  # it may be over already
+            self._hold_others(line)
         return line.id
 
     def _send_invite(self, line: Line, target: str, offered: tuple[LocalMedia, ...], outgoing: ev.OutgoingCall) -> None:
@@ -238,8 +239,10 @@ class Calls:
             else:
                 self._run(line, stack.hang_up)
 
-    async def give_up(self, name: str) -> None:
-        """End a call that cannot go on, if it is still there."""
+    async def give_up(self, name: str, why: str) -> None:
+        """End a call that cannot go on, if it is still there; ``why`` is a sentence."""
+        if (line := self.lines.get(name)) is not None:
+            line.given_up = why
         try:
             await self.hang_up(name)
         except CommandRefused:

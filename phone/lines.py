@@ -39,6 +39,9 @@ class Line:
 
     answering: bool = False
 
+    given_up: str = ""
+    """Why the phone itself ends the call: a sentence."""
+
 
 class Lines:
     """All calls of the phone."""

@@ -5,6 +5,7 @@ The kernel drops a lock when its process dies, however it dies, so a file left b
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -70,8 +71,9 @@ def _lock(file: Path, what: str, *, same_profile: bool) -> EngineLock:
     except OSError:
         os.close(descriptor)
         raise
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
+    with contextlib.suppress(OSError):  # a full disk: who holds it stays unsaid
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
     return EngineLock(descriptor)
 
 

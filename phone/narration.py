@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from phone.config_schema import MEDIA_CHOICES
 from phone.protocol import events as ev
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _TIMED_OUT = 408
 _UNKNOWN_USER = 404
+_NOT_ACCEPTABLE_HERE = 488
 
 
 class Narrator:
@@ -23,6 +25,7 @@ class Narrator:
 
     def __init__(self, account: Account, resilience: Resilience, say: Callable[[str], None]) -> None:
         self._account = account.address_of_record.removeprefix("sip:")
+        self._media = account.media
         self._resilience = resilience
         self._say = say
         self._trouble = ""
@@ -107,6 +110,12 @@ class Narrator:
     def _over(self, event: ev.CallEnded) -> str:
         if event.outcome == "answered":
             return f"The call with {event.peer} is over after {event.duration_s:.0f} s."
+        if event.outcome == "failed" and event.status == _NOT_ACCEPTABLE_HERE:
+            others = [choice for choice in MEDIA_CHOICES if choice != self._media]
+            return (
+                f"The call to {event.peer} came to nothing: its media was refused ({event.status} {event.reason}); "
+                f"the PBX may need another setting than media = {self._media}: {', '.join(others)}."
+            )
         if event.outcome in ("busy", "failed", "rejected") and event.by == "remote":
             return f"The call to {event.peer} came to nothing: {event.status} {event.reason}".rstrip() + "."
         return f"Missed call from {event.peer}." if event.outcome == "missed" else ""

@@ -145,8 +145,8 @@ class Phone:
 
     def _on_sound_event(self, event: AudioEvent) -> None:
         match event:
-            case CallMediaEvent(call, MediaSecurityFailed()):
-                self._spawn(self.calls.give_up(call))
+            case CallMediaEvent(call, MediaSecurityFailed(sentence)):
+                self._spawn(self.calls.give_up(call, sentence))
             case _:
                 pass
         for translated in self._translator.from_sound(event, self._clock()):

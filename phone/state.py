@@ -143,6 +143,8 @@ def _rest(state: PhoneState, event: _Rest) -> PhoneState:
             return replace(state, voicemail=VoicemailSlice(waiting=event.waiting, new=event.new, old=event.old))
         case ev.AudioChanged():
             return replace(state, audio=replace(state.audio, input=event.input, output=event.output, ring=event.ring))
+        case ev.AudioProblem(problem="security"):
+            return state  # it has ended its call, and is over with it
         case ev.AudioProblem():
             return replace(state, audio=replace(state.audio, problem=event.problem, detail=event.detail))
         case ev.AudioRestored():

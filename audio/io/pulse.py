@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DEADLINE_S = 3.0
-_ALIVE_WITHIN_S = 0.5
+_ALIVE_WITHIN_S = 0.35
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,6 @@ def silent_hole_3_s(world: World, quick: bool) -> Outcome:
         world.hole()
         pause_s(3.0)
         world.fill_hole()
-        stage.afterwards(world.hole)
         outcome = stage.until_rings(time.time())
         outcome.check("nothing shown", not stage.phone.all("transportDisconnected", began))
         return outcome
@@ -102,14 +101,13 @@ def pbx_killed(world: World, quick: bool) -> Outcome:
         # The phone may well ring before the boot is over, so the bell has to be at it meanwhile.
         restarting = in_background(world.restart_pbx_after, 10.0)
         pause_s(10.0)
-        outcome = stage.until_rings(time.time())
+        outcome = stage.ring(time.time())
         restarting.join(60)
         ready = world.ready_at()
         rang, registered = stage.phone.rang_at(began), stage.phone.registered_at(began)
         outcome.seconds = None if rang is None else max(0.0, rang - ready)
         if registered is not None:
             outcome.facts["registered"] = registered - ready
-        world.pbx.wait_ready()
         stage.settle()
         return outcome
 
@@ -118,7 +116,7 @@ def half_open(world: World, quick: bool) -> Outcome:
     """Every packet vanishes for 30 s, and the old flow stays dead: how soon it is noticed, and healed."""
     with Stage(world, quick=quick) as stage:
         began = time.time()
-        stage.afterwards(lambda: None)
+        stage.afterwards(world.fill_hole)
         world.relay.half_open()
         world.hole()
         pause_s(30.0)

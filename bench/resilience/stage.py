@@ -67,7 +67,13 @@ class Stage:
         self._clean_up.callback(undo)
 
     def until_rings(self, since: float) -> Outcome:
-        """Call the phone until it rings; ``since`` (Unix time) is the fault's end. Ends the run: counts contacts."""
+        """:meth:`ring`, then :meth:`settle`: the end of most runs."""
+        self.ring(since)
+        self.settle()
+        return self.outcome
+
+    def ring(self, since: float) -> Outcome:
+        """Call the phone until it rings; ``since`` (Unix time) is the fault's end."""
         bell, outcome, phone = Bell(self.world), self.outcome, self.phone
         limit_s = NEVER_QUICK_S if self.quick else NEVER_S
         next_at, registrations = 0.0, 0
@@ -85,7 +91,6 @@ class Stage:
         if registered is not None:
             outcome.facts["registered"] = registered - since
         outcome.load = os.getloadavg()[0]
-        self.settle()
         return outcome
 
     def settle(self) -> None:

@@ -72,7 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
     except secrets.SecretError as error:
         return outcome.fail(str(error), 1)
     except OSError as error:
-        return outcome.fail(f"The log cannot be written: {error}; choose another with --log.", 1)
+        sentence = f"The log {error.filename} cannot be written: {error.strerror}; choose another with --log."
+        return outcome.fail(sentence, 1)
     if secret is None:
         say.narrate(
             f"No password is known for {secrets.account_name(account)}; "
@@ -108,8 +109,11 @@ def _run_engine(configuration: Configuration, password: str, log: Log, outcome: 
         say.narrate(str(error))
         outcome.tell(f"{RUNNING} {error}" if error.same_profile else str(error))
         return 1
-    except (SocketInUse, paths.PathError, OSError) as error:
+    except (SocketInUse, paths.PathError) as error:
         return outcome.fail(str(error), 1)
+    except OSError as error:
+        what = error.filename or "The engine's files"
+        return outcome.fail(f"{what} cannot be used: {error.strerror}; correct that, or set XDG_STATE_HOME.", 1)
     except (ConfigError, TransportError) as error:
         return outcome.fail(str(error), 2)
     except Exception:  # noqa: BLE001 - the last supervisor: whatever it is, the log has it and the person a sentence

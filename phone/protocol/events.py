@@ -352,7 +352,10 @@ class AudioChanged(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioProblem(_Event):
-    """Sound fails for ``problem`` (a machine word); calls go on without it."""
+    """Sound fails for ``problem`` (a machine word); calls go on without it.
+
+    ``security`` alone ends its call: what should have been encrypted could not be, or not with the right far end.
+    """
 
     event: ClassVar[str] = "audioProblem"
     problem: str

@@ -34,6 +34,7 @@ _HEADER = struct.Struct("=IHHII")
 _POLL_S = 3.0
 _POLL_WITH_NEWS_S = 30.0
 _SETTLE_S = 0.1
+_ENOBUFS = 105
 # TEST-NET-1 (RFC 5737): routed like any foreign address; connecting a UDP socket sends nothing.
 _ANYWHERE = "192.0.2.1"
 
@@ -47,15 +48,19 @@ class NetworkView:
 
 
 def look(peer: str | None) -> NetworkView:
-    """How a datagram to ``peer`` (an IP address; None: some foreign one) would leave this machine now."""
+    """How a datagram to ``peer``, an IP address, would leave this machine now.
+
+    With None the server's address is not known yet: it may be on a network without a default route, or on this
+    machine, so that is never called offline.
+    """
     target = peer or _ANYWHERE
     try:
         with socket.socket(family_of(target), socket.SOCK_DGRAM) as probe:
             probe.connect((target, 9))
             source = str(probe.getsockname()[0])
     except OSError:
-        return NetworkView(False, None)
-    return NetworkView(_carrier_of(source) is not False, source)
+        return NetworkView(peer is None, None)
+    return NetworkView(peer is None or _carrier_of(source) is not False, source)
 
 
 class NetworkMonitor:
@@ -110,7 +115,7 @@ class NetworkMonitor:
             pass
         except OSError as error:
             # ENOBUFS: news were lost, so look; anything else: the socket is of no use any more.
-            if error.errno != 105:
+            if error.errno != _ENOBUFS:
                 self._give_up_news(error)
         # Changes come in bursts: an address, its routes, the default route.
         self._schedule(_SETTLE_S)

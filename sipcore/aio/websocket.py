@@ -134,10 +134,10 @@ async def open_websocket(
     """Connect, upgrade and insist on the subprotocol; raises TransportError with one sentence, OSError or SSLError."""
     uri = f"{server.scheme}://{server.host}:{server.port}{server.path}"
     arguments: dict[str, Any] = {"ssl": options.tls} if server.scheme == "wss" else {}
-    if _proxy_for(uri, server) is None:
-        sock, _ = await connect_tcp(targets, dead_after_s=options.dead_after_s)
-        arguments |= {"sock": sock, "proxy": None}
     try:
+        if _proxy_for(uri, server) is None:
+            sock, _ = await connect_tcp(targets, dead_after_s=options.dead_after_s)
+            arguments |= {"sock": sock, "proxy": None}
         socket = await connect(
             uri,
             subprotocols=[Subprotocol("sip")],

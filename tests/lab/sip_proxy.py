@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _SIP = [Subprotocol("sip")]
 _KEPT = re.compile(r"^(?:Via|From|To|Call-ID|CSeq)\s*:.*$", re.IGNORECASE | re.MULTILINE)
-_TO = re.compile(r"^To\s*:.*$", re.IGNORECASE | re.MULTILINE)
+_TO = re.compile(r"To\s*:", re.IGNORECASE)
 _ACCEPTED_REGISTER = re.compile(r"\ASIP/2\.0 200 .*^CSeq\s*:\s*\d+ REGISTER", re.DOTALL | re.IGNORECASE | re.MULTILINE)
 
 
@@ -47,10 +47,10 @@ class Refusal:
 
     def response(self, request: str) -> str:
         """The response to ``request``."""
-        kept = "\r\n".join(line.strip() for line in _KEPT.findall(request))
-        kept = _TO.sub(lambda to: f"{to[0].strip()};tag=proxy", kept, count=1)
-        extra = "".join(f"{line}\r\n" for line in self.headers)
-        return f"SIP/2.0 {self.status} {self.reason}\r\n{kept}\r\n{extra}Content-Length: 0\r\n\r\n"
+        kept = [line.strip() for line in _KEPT.findall(request)]
+        kept = [f"{line};tag=proxy" if _TO.match(line) else line for line in kept]
+        status = f"SIP/2.0 {self.status} {self.reason}"
+        return "\r\n".join((status, *kept, *self.headers, "Content-Length: 0", "", ""))
 
 
 def retry_after(seconds: int) -> Refusal:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tests.lab.asterisk import Asterisk
     from tests.lab.engine import Engine
+    from tests.lab.wire import Capture
 
 pytestmark = pytest.mark.lab
 
@@ -99,6 +100,61 @@ def test_offers_of_asterisk_are_taken_by_auto(
     engine.ctl("hangup")
     engine.wait_no_calls()
     asterisk.wait_no_channels()
+
+
+@pytest.mark.parametrize(("username", "scheme", "security"), [("1001", "ws", None), ("1002", "wss", "dtls")])
+def test_auto_offers_encryption_first_on_websockets(
+    asterisk: Asterisk,
+    capture: Capture,
+    make_engine: Callable[..., Engine],
+    speech: Path,
+    tmp_path: Path,
+    username: str,
+    scheme: str,
+    security: str | None,
+) -> None:
+    """``media = auto``: DTLS-SRTP, and plain RTP after the 488 of an endpoint that knows none. Sound either way."""
+    earpiece = tmp_path / "earpiece.wav"
+    engine = make_engine(
+        asterisk.wss_uri if scheme == "wss" else asterisk.ws_uri,
+        username,
+        account={"tls_ca": str(asterisk.ca_file), "media": "auto"},
+        audio={"input": f"wav:{speech}", "output": f"wav:{earpiece}"},
+    )
+    engine.start()
+    engine.wait_registered()
+    engine.dial("600")
+    call = engine.wait_seconds(6.5)
+    engine.ctl("hangup")
+    engine.wait_no_calls()
+    assert call["security"] == security
+    assert heard_in(speech, earpiece).coefficient >= 0.9
+    if scheme == "ws":
+        capture.stop()
+        offered = [protocol for (protocol,) in capture.fields("sip.Method == INVITE", ["sdp.media.proto"]) if protocol]
+        # The first offer goes out twice: the PBX asks for the password with the first.
+        assert list(dict.fromkeys(offered)) == ["UDP/TLS/RTP/SAVPF", "RTP/AVP"]
+
+
+def test_auto_is_told_where_only_sdes_will_do(make_phone: Callable[..., Engine]) -> None:
+    """Such an endpoint refuses both offers of `auto`; the sentence names the setting that helps."""
+    engine = make_phone("1003", "auto")
+    call = engine.dial("600")
+    assert engine.wait_event("callEnded", call=call)["status"] == 488
+    wait_until(lambda: "may need another setting than media = auto: rtp, sdes, webrtc." in engine.stderr(), what="told")
+
+
+def test_sdes_is_refused_where_anybody_could_read_the_keys(
+    asterisk: Asterisk, make_engine: Callable[..., Engine]
+) -> None:
+    """RFC 4568 §7; before anything is sent, in a sentence."""
+    engine = make_engine(asterisk.ws_uri, "1003", account={"media": "sdes"})
+    engine.start()
+    engine.wait_registered()
+    done = engine.ctl("dial", "600", check=False)
+    assert done.returncode != 0
+    assert "which is not encrypted on ws; use a wss or tls server, or media = webrtc." in done.stderr
+    assert not engine.find("outgoingCall")
 
 
 @pytest.mark.parametrize(("username", "media", "security"), KINDS)

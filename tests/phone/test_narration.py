@@ -115,3 +115,13 @@ def test_a_wrong_password_is_tried_seldom_and_its_connection_closed_in_silence()
     )
     assert len(said) == 2
     assert "tried again every 600 s" in said[1]
+
+
+def test_refused_media_names_the_setting() -> None:
+    """488 to every offer: an endpoint that takes only SDES refuses what `media = auto` offers over wss."""
+    ended = ev.CallEnded(
+        at=1, call="abcd", by="remote", outcome="failed", peer="600", status=488, reason="Not Acceptable Here"
+    )
+    (sentence,) = Listener().hear(ended)
+    assert "its media was refused (488 Not Acceptable Here)" in sentence
+    assert sentence.endswith("than media = auto: rtp, sdes, webrtc.")

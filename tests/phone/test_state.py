@@ -176,6 +176,11 @@ def test_sound_trouble_comes_and_goes() -> None:
     assert after(ev.AudioRestored(at=3), state=state).audio.problem is None
 
 
+def test_a_call_that_could_not_be_encrypted_is_no_trouble_of_the_devices() -> None:
+    state = after(ev.AudioProblem(at=2, problem="security", detail="Somebody may be listening."))
+    assert state.audio.problem is None
+
+
 def test_voicemail() -> None:
     assert after(ev.MessageWaiting(at=1, waiting=True, new=2, old=1)).voicemail.new == 2
 

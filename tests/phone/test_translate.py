@@ -13,7 +13,7 @@ from phone.protocol import events as ev
 from phone.translate import MAX_TEXT, Translator, clean_untrusted, outcome_of
 from sipcore import events as sip
 from sipcore.config import ServerAddress
-from sipcore.media import PCMU, TELEPHONE_EVENT, Direction, MediaParameters, Profile
+from sipcore.media import PCMU, TELEPHONE_EVENT, Direction, DtlsSetup, MediaParameters, Profile
 
 SERVER = ServerAddress.parse("wss://pbx:8089/ws?token=secret")
 PARAMETERS = MediaParameters(
@@ -25,6 +25,7 @@ PARAMETERS = MediaParameters(
     send_codec=PCMU,
     receive_codecs=(PCMU, TELEPHONE_EVENT),
     profile=Profile.UDP_TLS_RTP_SAVPF,
+    dtls_role=DtlsSetup.ACTIVE,
 )
 
 

@@ -15,6 +15,8 @@ from sipcore.auth.credentials import Credentials
 from sipcore.config import Account, Resilience, ServerAddress, StackConfig
 from sipcore.errors import LocalProtocolError
 from sipcore.ids import IdSource
+from sipcore.message.message import Request
+from sipcore.message.parse import parse_message
 from sipcore.stack import Stack
 from tests.sim.pbx import SimPbx
 from tests.sim.phone import MEDIA, SimPhone
@@ -359,6 +361,91 @@ def test_log_tells_the_story_and_no_secret(caplog: pytest.LogCaptureFixture) -> 
     text = "\n".join(lines)
     assert "nonce" not in text
     assert "response=" not in text
+
+
+class Scripted:
+    """A stack with two servers, answered by hand."""
+
+    def __init__(self) -> None:
+        servers = (ServerAddress.parse("wss://a.example:8089/ws"), ServerAddress.parse("wss://b.example:8089/ws"))
+        account = Account(servers=servers, username="1001", domain="pbx.example", auth_username="1001")
+        config = StackConfig(account=account, resilience=Resilience(fleet_spread=0))
+        self.stack = Stack(config, Credentials("1001", "x"), IdSource(random.Random(1)))
+        self.now = 1.0
+        self.opened: list[str] = []
+        self.requests: list[Request] = []
+        self.stack.start(self.now)
+        self.drain()
+
+    def drain(self) -> None:
+        while effects := self.stack.effects():
+            for effect in effects:
+                match effect:
+                    case ev.OpenFlow(flow=flow, server=server):
+                        self.opened.append(f"{server.host}:{server.port}")
+                        self.flow = flow
+                    case ev.Transmit(data=data):
+                        message = parse_message(data)
+                        assert isinstance(message, Request)
+                        self.requests.append(message)
+                    case _:
+                        pass
+
+    def open(self) -> None:
+        self.stack.flow_opened(self.flow, ("192.0.2.9", 4000), self.now)
+        self.drain()
+
+    def answer(self, status: int, *headers: tuple[str, str]) -> None:
+        response = self.requests[-1].response(status, to_tag="t")
+        for name, value in headers:
+            response.headers.add(name, value)
+        self.stack.receive(bytes(response), self.flow, self.now)
+        self.drain()
+
+
+def test_a_server_that_cannot_be_reached_is_passed_over_at_once() -> None:
+    script = Scripted()
+    script.stack.flow_failed(script.flow, "refused", script.now)
+    script.drain()
+    script.open()
+    script.answer(200)
+    assert script.opened == ["a.example:8089", "b.example:8089"]
+    assert script.stack.registration_state is STATE.REGISTERED
+
+
+def test_a_server_that_says_503_is_left_for_the_other() -> None:
+    """RFC 3261 §21.5.4: not to be used again before Retry-After is over."""
+    script = Scripted()
+    script.open()
+    script.answer(503, ("Retry-After", "100"))
+    assert script.opened == ["a.example:8089", "b.example:8089"]
+    script.open()
+    assert script.requests[-1].method == "REGISTER"
+    script.answer(200)
+    assert script.stack.registration_state is STATE.REGISTERED
+    script.stack.flow_closed(script.flow, "reset", script.now)
+    script.stack.handle_timeout(script.now)
+    script.drain()
+    assert script.opened[-1] == "b.example:8089"
+
+
+def test_a_redirection_is_followed_to_the_host_it_names() -> None:
+    """RFC 3261 §8.1.3.4; the scheme stays, so that nobody is led to an unencrypted place."""
+    script = Scripted()
+    script.open()
+    script.answer(302, ("Contact", "<sip:c.example:9000>"))
+    assert script.opened[-1] == "c.example:9000"
+    script.open()
+    script.answer(200)
+    assert script.stack.registration_state is STATE.REGISTERED
+
+
+def test_a_redirection_within_the_account_stays_on_the_flow() -> None:
+    script = Scripted()
+    script.open()
+    script.answer(301, ("Contact", "<sip:b.example>"))
+    assert len(script.opened) == 1
+    assert str(script.requests[-1].uri) == "sip:b.example"
 
 
 def stack_on_a_stream() -> tuple[Stack, float]:

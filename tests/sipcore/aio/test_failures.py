@@ -89,30 +89,32 @@ def test_no_answer_in_time() -> None:
     """Accepts the connection and never says a word."""
 
     async def run() -> str:
-        server = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), HOST, 0)
-        port = server.sockets[0].getsockname()[1]
-        try:
+        async with saying(None) as port:
             return await attempt(f"ws://{HOST}:{port}/ws", timeout_s=0.2)
-        finally:
-            server.close()
 
     assert "in 0.2 s" in asyncio.run(run())
 
 
 @contextlib.asynccontextmanager
-async def saying(answer: bytes) -> AsyncIterator[int]:
-    """A server that says one thing and hangs up."""
+async def saying(answer: bytes | None) -> AsyncIterator[int]:
+    """A server that says one thing and hangs up; None: it says nothing and stays."""
+    writers: list[asyncio.StreamWriter] = []
 
     async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         await reader.read(10)
-        writer.write(answer)
-        writer.close()
+        if answer is not None:
+            writer.write(answer)
+            writer.close()
 
     server = await asyncio.start_server(serve_one, HOST, 0)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize(
@@ -182,15 +184,13 @@ def test_closing_calls_an_attempt_off() -> None:
     async def run() -> None:
         recorder = Recorder()
         connections = Connections(recorder, ConnectOptions(tls_context(), 10.0), IdSource(random.Random(1)))
-        server = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), HOST, 0)
-        port = server.sockets[0].getsockname()[1]
-        connections.carry_out(OpenFlow(1, ServerAddress.parse(f"ws://{HOST}:{port}/ws"), 10.0))
-        await asyncio.sleep(0.05)
-        connections.carry_out(CloseFlow(1, "not wanted"))
-        await asyncio.sleep(0.05)
-        assert not recorder.answer.done()
-        await connections.aclose()
-        server.close()
+        async with saying(None) as port:
+            connections.carry_out(OpenFlow(1, ServerAddress.parse(f"ws://{HOST}:{port}/ws"), 10.0))
+            await asyncio.sleep(0.05)
+            connections.carry_out(CloseFlow(1, "not wanted"))
+            await asyncio.sleep(0.05)
+            assert not recorder.answer.done()
+            await connections.aclose()
 
     asyncio.run(run())
 

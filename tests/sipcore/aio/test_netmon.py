@@ -15,8 +15,14 @@ def test_this_machine_is_always_reachable() -> None:
     assert look("127.0.0.1") == NetworkView(True, "127.0.0.1")
 
 
-def test_an_address_of_no_family_here_is_offline() -> None:
-    assert look("2001:db8::1") in (NetworkView(False, None), look("2001:db8::1"))
+def test_a_server_without_an_address_yet_is_never_called_offline() -> None:
+    """It may be on this machine, or on a network without a default route."""
+    assert look(None).online
+
+
+def test_without_a_route_the_server_is_offline() -> None:
+    """Class E addresses are routed nowhere."""
+    assert look("255.255.255.255") == NetworkView(False, None)
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_NETLINK"), reason="netlink is Linux's")

@@ -33,7 +33,7 @@ def test_calls_are_grouped_by_day() -> None:
         "Yesterday",
         "13:13 in   Carol              1:55",
         "2026-09-19",
-        "06:39 out  600             1:01:40",
+        "06:40 out  600             1:01:40",
     ]
 
 

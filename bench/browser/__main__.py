@@ -1,0 +1,203 @@
+"""A browser's phone as the far end: `make interop`, or ``python -m bench.browser``.
+
+    Offhook ══ wss, DTLS-SRTP ══▶ lab Asterisk (webrtc=yes both) ◀══ wss, DTLS-SRTP ══ jssip in headless Chromium
+
+Calls it and is called by it; each must hear the other's tone. Needs Chromium, Node 20 with npm, and what the lab needs;
+where one is missing it says so and ends with status 1.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from tests.lab import root, signals
+from tests.lab.asterisk import Asterisk
+from tests.lab.asterisk_config import ACCOUNTS, Account
+from tests.lab.engine import Engine
+from tests.lab.waiting import wait_until
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+HERE = Path(__file__).parent
+OFFHOOK, BROWSER = "1002", "1012"
+OUR_HZ, BROWSER_HZ = 1300.0, 700.0
+TONE_S = 20.0
+TALK_S = 5.0
+WEBRTC = Account(password="secret-1012", endpoint="webrtc=yes\ndtls_auto_generate_cert=yes")
+
+SHARE = 0.9
+"""Of the power in our recording that must be the browser's tone."""
+
+ABOVE_DB = 15.0
+"""How far our tone must stand out in what the browser hears."""
+
+_REPLY_S = 20.0
+
+
+class Failed(Exception):
+    """A sentence that says what is missing or went wrong."""
+
+
+class Browser:
+    """Chromium under peer.js; a context manager. ``microphone`` is the WAV it speaks."""
+
+    def __init__(self, chromium: str, directory: Path, microphone: Path) -> None:
+        self._process = subprocess.Popen(
+            ["node", HERE / "peer.js", chromium, directory / "profile", microphone],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.version = str(self._read())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(5)
+
+    def ask(self, verb: str, *arguments: str) -> Any:
+        """Run a verb of page.js; its result."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"verb": verb, "arguments": arguments}) + "\n")
+        self._process.stdin.flush()
+        return self._read()
+
+    def _read(self) -> Any:
+        assert self._process.stdout is not None
+        late = threading.Timer(_REPLY_S, self._process.kill)
+        late.start()
+        try:
+            line = self._process.stdout.readline()
+        finally:
+            late.cancel()
+        if not line:
+            raise Failed(f"the browser said nothing for {_REPLY_S:.0f} s, or ended")
+        reply = json.loads(line)
+        if "error" in reply:
+            raise Failed(f"in the browser: {reply['error']}")
+        return reply["result"]
+
+    def wait(self, state: str) -> None:
+        """Return once its call is in a state."""
+        wait_until(lambda: self.ask("figures")["state"] == state, what=f"the browser's call is {state}", timeout_s=15)
+
+
+def tone(path: Path, hz: float, rate: int) -> Path:
+    """A WAV of one frequency, -10 dBFS."""
+    moments = np.arange(round(TONE_S * rate)) / rate
+    return signals.write_wav(path, 0.45 * np.sin(2 * np.pi * hz * moments), rate)
+
+
+def talk(name: str, engine: Engine, browser: Browser, earpiece: Path) -> bool:
+    """Measure a call that is up, end it from our side, print the figures; whether sound went both ways."""
+    call = engine.wait_seconds(TALK_S)
+    figures = browser.ask("figures")
+    engine.ctl("hangup")
+    engine.wait_no_calls()
+    browser.wait("ended")
+    samples, rate = signals.read_wav(earpiece)
+    share = signals.tone_share(samples[-2 * rate :], rate, BROWSER_HZ)
+    heard = figures["heard"] or {"hz": 0.0, "above_db": 0.0}
+    print(f"{name}: security {call['security']}, {call['media']}")
+    print(f"  Offhook hears {BROWSER_HZ:.0f} Hz: {100 * share:.1f} % of the power of the last 2 s")
+    print(f"  the browser hears {heard['hz']:.0f} Hz, {heard['above_db']:.1f} dB above the telephone band's mean")
+    print(
+        f"  the browser's figures: {figures['received']} packets received, {figures['lost']} lost, "
+        f"jitter {figures['jitter_ms']:.1f} ms, {figures['sent']} sent; "
+        f"{figures['codec']}, DTLS {figures['dtls']}, {figures['srtp']}"
+    )
+    return (
+        call["security"] == "dtls"
+        and share >= SHARE
+        and abs(heard["hz"] - OUR_HZ) < 10
+        and heard["above_db"] >= ABOVE_DB
+    )
+
+
+def recording(directory: Path, number: int) -> Path:
+    """Where the sound of the engine's call number ``number`` is."""
+    return directory / ("earpiece.wav" if number == 1 else f"earpiece-{number}.wav")
+
+
+def both_ways(directory: Path, chromium: str) -> bool:
+    """One call in each direction; whether both were heard at both ends."""
+    microphone = tone(directory / "ours.wav", OUR_HZ, 8000)
+    voice = tone(directory / "browser.wav", BROWSER_HZ, 48000)
+    with (
+        Asterisk(accounts={**ACCOUNTS, BROWSER: WEBRTC}) as pbx,
+        Engine(
+            pbx.wss_uri,
+            OFFHOOK,
+            account={"tls_ca": str(pbx.ca_file)},
+            audio={"input": f"wav:{microphone}", "output": f"wav:{directory / 'earpiece.wav'}"},
+        ) as engine,
+        Browser(chromium, directory, voice) as browser,
+    ):
+        print(f"{root.asterisk_version()}, {browser.version}")
+        engine.wait_registered()
+        browser.ask("register", pbx.wss_uri, BROWSER, WEBRTC.password)
+        engine.dial(BROWSER)
+        browser.wait("ringing")
+        browser.ask("answer")
+        browser.wait("active")
+        called = talk("Offhook calls the browser", engine, browser, recording(directory, 1))
+        pbx.wait_no_channels()
+        browser.ask("call", OFFHOOK)
+        engine.wait_call("ringing")
+        engine.ctl("answer")
+        browser.wait("active")
+        taken = talk("the browser calls Offhook", engine, browser, recording(directory, 2))
+        pbx.wait_no_channels()
+    return called and taken
+
+
+def prepare() -> str:
+    """The path of Chromium; its page's packages are installed. Raises :class:`Failed`."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        raise Failed("Chromium is missing: apt-get install chromium")
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        raise Failed("Node.js 20 and npm are missing: apt-get install nodejs npm")
+    if reason := root.why_unavailable():
+        raise Failed(reason)
+    if not (HERE / "node_modules").is_dir():
+        done = subprocess.run(["npm", "install"], cwd=HERE, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Failed(f"npm install failed: {done.stderr.strip()[-500:]}")
+    return chromium
+
+
+def main() -> int:
+    """Exit status 0 when sound went both ways in both calls."""
+    try:
+        chromium = prepare()
+        with tempfile.TemporaryDirectory(prefix="offhook-browser-", ignore_cleanup_errors=True) as name:
+            heard = both_ways(Path(name), chromium)
+    except Failed as failed:
+        print(f"interop: {failed}", file=sys.stderr)
+        return 1
+    print("interop: sound both ways in both calls" if heard else "interop: NOT heard everywhere")
+    return 0 if heard else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
