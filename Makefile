@@ -15,7 +15,7 @@ SYSTEM_PACKAGES := libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils 
 UNIT := not lab and not audio and not journey and not slow
 SEEDS ?= 500
 
-.PHONY: help venv system check fix test unit slow lab lab-tests journeys fuzz sim demo bench-call bench-console i18n screens clean
+.PHONY: help venv system check fix test unit slow lab lab-tests journeys fuzz sim demo bench-call bench-secure interop bench-console i18n screens clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,6 +92,12 @@ demo: venv  ## Offhook against an embedded PBX, nothing to configure
 
 bench-call: venv system  ## figures of a call: start, ctl round trip, CPU, memory, packet intervals
 	$(BIN)/python -m bench.call
+
+bench-secure: venv system  ## what encryption costs: CPU against a plain call, memory, answer to first packet
+	$(BIN)/python -m bench.secure
+
+interop: venv system  ## calls with a browser's phone (headless Chromium, jssip), both ways; needs Node 20 and Chromium
+	$(BIN)/python -m bench.browser
 
 # Texts are marked with _(), _n(), mark() or _mark(); the made-up language "pseudo" finds those that are not.
 i18n: venv  ## extract the texts, merge them into the translations, compile them

@@ -6,6 +6,7 @@ descriptor 2 (C libraries) ─────▲
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import logging.handlers
 import os
@@ -67,7 +68,15 @@ class Redaction(logging.Filter):
 
 
 class _PrivateFile(logging.handlers.RotatingFileHandler):
-    """A rotating file that only its owner may read."""
+    """A rotating file that only its owner may read. A full disk costs lines of it, never a call."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        """Lose the line: standard error is not the place for a traceback with each of them."""
+
+    def close(self) -> None:
+        """Close it; what cannot be written any more is lost."""
+        with contextlib.suppress(OSError):
+            super().close()
 
     def _open(self) -> TextIOWrapper:
         descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

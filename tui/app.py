@@ -42,6 +42,9 @@ class ConsoleOptions:
     """Sound meters in a call: None shows them unless the profile is the cheap one."""
 
     keys: Mapping[str, str] = field(default_factory=dict)
+    last_words: Callable[[], None] | None = None
+    """Called when the terminal has gone away, just before the process ends."""
+
     fault_log: Path | None = None
     """Where a fault of the console is written down; None: beside the engine's log."""
 
@@ -59,6 +62,7 @@ def run(options: ConsoleOptions) -> bool:
 
     from tui.bridge import Bridge
     from tui.console import ConsoleApp, Profile
+    from tui.terminal import end_with_the_terminal
 
     app = ConsoleApp(
         Bridge(options.socket, spawn=options.spawn),
@@ -72,6 +76,8 @@ def run(options: ConsoleOptions) -> bool:
         faults=faults,
         setup=options.setup,
     )
+    if sys.stdin.isatty():
+        end_with_the_terminal(options.last_words)
     app.run(mouse=not ssh)
     if app.failed:
         sys.stderr.write(faults.sentence() + "\n")

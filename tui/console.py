@@ -136,7 +136,7 @@ class ConsoleApp(App[Leave]):
         self.theme = textual_theme(self.profile.theme)
         await self.push_screen(self._main)
         self._main.show_levels(self._meters)
-        terminal.leave_cleanly_on_hangup(self.exit)
+        terminal.leave_cleanly_on_signals(self.exit)
         if self._setup is not None:
             await self._push_wizard(self._setup)
         self.follow()

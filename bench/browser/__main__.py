@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from audio.stream.recorder import numbered_path
 from tests.lab import root, signals
 from tests.lab.asterisk import Asterisk
 from tests.lab.asterisk_config import ACCOUNTS, Account
@@ -133,14 +134,10 @@ def talk(name: str, engine: Engine, browser: Browser, earpiece: Path) -> bool:
     )
 
 
-def recording(directory: Path, number: int) -> Path:
-    """Where the sound of the engine's call number ``number`` is."""
-    return directory / ("earpiece.wav" if number == 1 else f"earpiece-{number}.wav")
-
-
 def both_ways(directory: Path, chromium: str) -> bool:
     """One call in each direction; whether both were heard at both ends."""
     microphone = tone(directory / "ours.wav", OUR_HZ, 8000)
+    earpiece = directory / "earpiece.wav"
     voice = tone(directory / "browser.wav", BROWSER_HZ, 48000)
     with (
         Asterisk(accounts={**ACCOUNTS, BROWSER: WEBRTC}) as pbx,
@@ -148,24 +145,24 @@ def both_ways(directory: Path, chromium: str) -> bool:
             pbx.wss_uri,
             OFFHOOK,
             account={"tls_ca": str(pbx.ca_file)},
-            audio={"input": f"wav:{microphone}", "output": f"wav:{directory / 'earpiece.wav'}"},
+            audio={"input": f"wav:{microphone}", "output": f"wav:{earpiece}"},
         ) as engine,
         Browser(chromium, directory, voice) as browser,
     ):
-        print(f"{root.asterisk_version()}, {browser.version}")
+        print(f"{root.asterisk_version()}, Chromium {browser.version}")
         engine.wait_registered()
         browser.ask("register", pbx.wss_uri, BROWSER, WEBRTC.password)
         engine.dial(BROWSER)
         browser.wait("ringing")
         browser.ask("answer")
         browser.wait("active")
-        called = talk("Offhook calls the browser", engine, browser, recording(directory, 1))
+        called = talk("Offhook calls the browser", engine, browser, earpiece)
         pbx.wait_no_channels()
         browser.ask("call", OFFHOOK)
         engine.wait_call("ringing")
         engine.ctl("answer")
         browser.wait("active")
-        taken = talk("the browser calls Offhook", engine, browser, recording(directory, 2))
+        taken = talk("the browser calls Offhook", engine, browser, Path(numbered_path(str(earpiece), 2)))
         pbx.wait_no_channels()
     return called and taken
 

@@ -66,9 +66,7 @@ def _options() -> argparse.Namespace:
     for name in os.environ.get("PEERS", "offhook").split(","):
         if name not in PEERS:
             parser.error(f"no peer is called {name!r}; there is {', '.join(PEERS)}")
-    options.rows = [
-        row for row in table.ROWS if (row.name in wanted if wanted else not (row.long and options.quick))
-    ]
+    options.rows = [row for row in table.ROWS if (row.name in wanted if wanted else not (row.long and options.quick))]
     return options
 
 

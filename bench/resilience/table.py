@@ -192,9 +192,7 @@ ROWS = (
     ),
 )
 
-HEADER = (
-    "| fault | target | Offhook: median (each run) | facts of the median run | peers |\n|---|---|---|---|---|"
-)
+HEADER = "| fault | target | Offhook: median (each run) | facts of the median run | peers |\n|---|---|---|---|---|"
 
 
 def line(row: Row, outcomes: Sequence[Outcome]) -> str:
@@ -208,7 +206,9 @@ def line(row: Row, outcomes: Sequence[Outcome]) -> str:
     told = "".join(f" **broken: {promise}**" for promise in broken)
     load = statistics.median(outcome.load for outcome in outcomes)
     loaded = f"; load {load:.1f}" if load else ""
-    return f"| {row.title} | {target} | {figure(middle.seconds)} ({each}){missed}{told} | {facts}{loaded} | {row.peers} |"
+    return (
+        f"| {row.title} | {target} | {figure(middle.seconds)} ({each}){missed}{told} | {facts}{loaded} | {row.peers} |"
+    )
 
 
 def median(outcomes: Sequence[Outcome]) -> Outcome:

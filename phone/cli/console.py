@@ -15,6 +15,7 @@ from phone.client import NoEngine, connect_socket
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
     from pathlib import Path
 
     from phone.config import Configuration
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 _THREE_WAY = {"auto": None, "yes": True, "no": False}
 
 
-def console(arguments: argparse.Namespace) -> int:
-    """Run the console or the demo; returns the exit status."""
+def console(arguments: argparse.Namespace, last_words: Callable[[], None] | None = None) -> int:
+    """Run the console or the demo; returns the exit status. ``last_words`` are said when the terminal goes away."""
     if arguments.demo:
         return _demo(arguments)
     from phone.config import ConfigError
@@ -38,7 +39,7 @@ def console(arguments: argparse.Namespace) -> int:
         return 2
     if configuration.account is not None or _engine_answers(configuration):
         if _at_terminal():
-            return _run(arguments, configuration)
+            return _run(arguments, configuration, last_words=last_words)
         say.narrate("The console needs a terminal; use offhook run --headless and offhook ctl without one.")
         return 1
     if _at_terminal():
@@ -59,7 +60,12 @@ def _engine_answers(configuration: Configuration) -> bool:
     return True
 
 
-def _run(arguments: argparse.Namespace, configuration: Configuration, setup: FirstRun | None = None) -> int:
+def _run(
+    arguments: argparse.Namespace,
+    configuration: Configuration,
+    setup: FirstRun | None = None,
+    last_words: Callable[[], None] | None = None,
+) -> int:
     try:
         from tui.app import ConsoleOptions, run
     except ImportError as error:
@@ -86,6 +92,7 @@ def _run(arguments: argparse.Namespace, configuration: Configuration, setup: Fir
                 ssh=_THREE_WAY[console.ssh] if arguments.ssh is None else arguments.ssh,
                 meters=_THREE_WAY[console.meters],
                 keys=console.keys,
+                last_words=last_words,
                 fault_log=configuration.log_file.with_name("console.log"),
             )
         )
@@ -110,9 +117,9 @@ def engine_options(arguments: argparse.Namespace) -> list[str]:
 def _demo(arguments: argparse.Namespace) -> int:
     from phone.demo.run import DemoFailed, run
 
-    def inside(config: Path, socket: Path) -> int:
+    def inside(config: Path, socket: Path, last_words: Callable[[], None]) -> int:
         arguments.demo, arguments.config, arguments.socket = False, config, socket
-        return console(arguments)
+        return console(arguments, last_words)
 
     try:
         return run(inside)

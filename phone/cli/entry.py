@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = _parser(frozenset(arguments))
     options = parser.parse_args(arguments)
-    for name in ("config", "socket", "log", "verbose"):
+    for name in ("config", "socket", "log", "verbose", "json", "call"):
         setattr(options, name, getattr(options, name, None))
     options.profile = getattr(options, "profile", None) or os.environ.get("OFFHOOK_PROFILE") or "default"
     if options.config is None and (config := os.environ.get("OFFHOOK_CONFIG")):
@@ -152,14 +152,23 @@ def _add_config(parser: argparse.ArgumentParser, common: argparse.ArgumentParser
 
 
 def _add_ctl(parser: argparse.ArgumentParser, common: argparse.ArgumentParser, words: frozenset[str]) -> None:
+    def accept_json(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="as JSON")
+
+    def accept_call(parser: argparse.ArgumentParser) -> None:
+        text = "which call (default: the current one)"
+        parser.add_argument("--call", metavar="ID", default=argparse.SUPPRESS, help=text)
+
+    accept_json(parser)
+    accept_call(parser)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, prog="offhook ctl")
 
     def add(name: str, text: str, *, positional: str | None = None, call: bool = False, **more: Any) -> Any:
         verb = verbs.add_parser(name, parents=[common] if name in words else [], help=text)
         if positional is not None:
-            verb.add_argument(positional, **more)
+            verb.add_argument(positional, default=argparse.SUPPRESS, **more)
         if call:
-            verb.add_argument("--call", metavar="ID", help="which call (default: the current one)")
+            accept_call(verb)
         return verb
 
     add("dial", "call TARGET and print the call's id", positional="target", metavar="TARGET")
@@ -180,7 +189,7 @@ def _add_ctl(parser: argparse.ArgumentParser, common: argparse.ArgumentParser, w
         ("history", "the calls that are over"),
     ):
         verb = add(name, text)
-        verb.add_argument("--json", action="store_true", help="as JSON")
+        accept_json(verb)
         if name == "history":
             verb.add_argument("--limit", type=int, default=50, metavar="N", help="how many, newest first (default 50)")
     add("events", "print one JSON object a line for everything that happens, until interrupted")

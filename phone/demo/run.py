@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -87,12 +88,20 @@ def _pbx() -> Iterator[str]:
                 process.kill()
 
 
-def run(console: Callable[[Path, Path], int]) -> int:
-    """Call ``console(config, socket)`` inside a demo, then end its engine; returns the exit status."""
+def run(console: Callable[[Path, Path, Callable[[], None]], int]) -> int:
+    """Call ``console(config, socket, last_words)`` inside a demo, then end its engine; returns the exit status.
+
+    ``last_words`` is for a console whose terminal goes away: it ends without coming back here.
+    """
     with demo_environment(synthetic=not _sound_devices()) as config:
         socket = config.parent / "engine.sock"
+
+        def last_words() -> None:
+            _end_engine(socket)
+            shutil.rmtree(config.parent, ignore_errors=True)
+
         try:
-            return console(config, socket)
+            return console(config, socket, last_words)
         finally:
             _end_engine(socket)
 

@@ -77,8 +77,9 @@ class Accepted:
         self._unheard(now)
 
     def flow_recovered(self, now: float) -> None:
-        """Give the ACK its full time again."""
+        """Send it on the new flow, and give the ACK its full time again."""
         if self.waiting:
             self._interval = T1
+            self._call.core.layer.respond(self._transaction, self._response, now)
             self._call.start(Timer.RETRANSMIT_2XX, now + T1)
             self._call.start(Timer.GIVE_UP_2XX, now + TIMEOUT)

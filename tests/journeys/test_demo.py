@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 import shutil
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.journeys.terminal import Terminal
+from tests.lab.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = [
     pytest.mark.journey,
@@ -62,12 +67,18 @@ def test_two_calls_are_swapped() -> None:
         assert swapped.search(terminal.screen())
 
 
-def test_the_demo_leaves_nothing_behind(tmp_path: object) -> None:
+def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
     """Quitting ends engine and PBX with the demo; the temporary directory goes as well."""
     with Terminal("--demo", environment={**SILENT, "TMPDIR": str(tmp_path)}) as terminal:
         terminal.wait_for("REGISTERED")
         terminal.press("F10")
         terminal.wait_dead()
-    from pathlib import Path
+    assert list(tmp_path.iterdir()) == []
 
-    assert list(Path(str(tmp_path)).iterdir()) == []
+
+def test_a_closed_terminal_ends_the_demo(tmp_path: Path) -> None:
+    """The window is closed: console, engine and PBX go, and so do their files."""
+    with Terminal("--demo", environment={**SILENT, "TMPDIR": str(tmp_path)}) as terminal:
+        terminal.wait_for("REGISTERED")
+        terminal.close_terminal()
+        wait_until(lambda: not list(tmp_path.iterdir()), what="nothing is left behind", timeout_s=20)

@@ -265,3 +265,18 @@ def heard_in(reference: Path, recording: Path) -> signals.Match:
     said, rate = signals.read_wav(reference)
     heard, recording_rate = signals.read_wav(recording)
     return signals.correlate(said, heard, rate=rate, recording_rate=recording_rate)
+
+
+def test_a_target_that_is_none_leaves_the_other_call_alone(asterisk: Asterisk, engine: Engine) -> None:
+    """Only a call that begins puts the one before it on hold."""
+    engine.dial("600")
+    first = engine.wait_call("active")["id"]
+    assert engine.ctl("dial", "no number", check=False).returncode == 1
+    assert [call["held"] for call in engine.calls()] == [False]
+    second = engine.dial("600")
+    wait_until(
+        lambda: {call["id"]: call["held"] for call in engine.calls()} == {first: True, second: False}, what="held"
+    )
+    engine.ctl("hangup", first)
+    engine.ctl("hangup", second)
+    asterisk.wait_no_channels()

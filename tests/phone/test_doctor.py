@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Configuration:
-    for name in ("CONFIG_HOME", "STATE_HOME", "RUNTIME_DIR", "CONFIG_DIRS"):
-        monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
+    for name, where in (("CONFIG_HOME", "c"), ("STATE_HOME", "s"), ("RUNTIME_DIR", "r"), ("CONFIG_DIRS", "x")):
+        monkeypatch.setenv(f"XDG_{name}", str(tmp_path / where))
     monkeypatch.delenv("OFFHOOK_PASSWORD", raising=False)
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     file = tmp_path / "config.toml"
@@ -52,7 +52,7 @@ def test_nobody_listens(configuration: Configuration) -> None:
     assert "Connection refused" in checks[1].detail
 
 
-def test_somebody_listens_but_speaks_no_tls(configuration: Configuration) -> None:
+def test_somebody_who_speaks_no_tls(configuration: Configuration) -> None:
     async def main() -> list[Check]:
         async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"SIP/2.0 400 What\r\n\r\n")

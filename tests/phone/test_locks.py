@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -54,3 +55,16 @@ def test_death_releases(tmp_path: Path) -> None:
             lock_profile(tmp_path, "default")
         holder.kill()
     lock_profile(tmp_path, "default").release()
+
+
+def test_a_lock_is_held_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk keeps no phone from starting: only who holds the lock stays unsaid."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    lock = lock_profile(tmp_path, "default")
+    with pytest.raises(AlreadyRunning, match="another process"):
+        lock_profile(tmp_path, "default")
+    lock.release()

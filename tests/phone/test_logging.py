@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -86,3 +87,12 @@ def test_what_cannot_be_encoded_is_no_trouble(log: Log, tmp_path: Path, monkeypa
     monkeypatch.setattr(root, "handlers", [item for item in root.handlers if isinstance(item, logging.FileHandler)])
     logging.getLogger("phone.test").warning("%s", "lone \ud800 surrogate")
     assert "lone" in (tmp_path / "state/offhook.log").read_text()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")  # noqa: PTH110 - at import
+def test_a_full_disk_costs_lines_and_nothing_else(log: Log, capsys: pytest.CaptureFixture[str]) -> None:
+    log._handler.stream.close()
+    log._handler.stream = open("/dev/full", "a", encoding="utf-8")  # noqa: PTH123, SIM115 - the handler closes it
+    logging.getLogger("phone.test").warning("lost")
+    log.close()
+    assert capsys.readouterr().err == ""

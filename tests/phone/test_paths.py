@@ -113,3 +113,11 @@ def test_the_directory_of_an_explicit_socket_is_left_alone(tmp_path: Path) -> No
     tmp_path.chmod(0o777)
     paths.prepare_socket_directory(tmp_path / "my.sock", {"XDG_RUNTIME_DIR": "/elsewhere"})
     assert tmp_path.stat().st_mode & 0o777 == 0o777
+
+
+def test_no_home_at_all_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without HOME and without an entry in the user database, as in many containers."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_000)
+    with pytest.raises(paths.PathError, match="set HOME or XDG_CONFIG_HOME"):
+        paths.user_config_file({})

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
 import stat
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from phone.client import Connection, EngineClient, EngineGone, NoEngine, Refused
+from phone.client import Connection, EngineClient, EngineGone, NoEngine, Refused, connect_socket
 from phone.paths import PathError
 from phone.protocol import commands as cmd
 from phone.protocol import events as ev
@@ -150,6 +152,31 @@ class TestSocket:
             assert path.exists()
 
         run(path, body)
+
+    def test_a_busy_one_is_not(self, path: Path) -> None:
+        """A full backlog refuses connections too, but somebody is there."""
+        with contextlib.ExitStack() as held:
+            busy = held.enter_context(socket.socket(socket.AF_UNIX))
+            busy.bind(str(path))
+            busy.listen(0)
+            for _ in range(2):
+                client = held.enter_context(socket.socket(socket.AF_UNIX))
+                client.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    client.connect(str(path))
+            with pytest.raises(SocketInUse, match="Another engine listens"):
+                run(path, lambda _: asyncio.sleep(0))
+            assert path.exists()
+
+    def test_many_clients_at_once_find_the_engine(self, path: Path) -> None:
+        with socket.socket(socket.AF_UNIX) as busy, contextlib.ExitStack() as held:
+            busy.bind(str(path))
+            busy.listen(0)
+            accepting = threading.Timer(0.1, lambda: [held.enter_context(busy.accept()[0]) for _ in range(4)])
+            accepting.start()
+            for _ in range(4):
+                held.enter_context(connect_socket(path, 5.0))
+            accepting.join()
 
     def test_a_file_is_not(self, path: Path) -> None:
         path.write_text("precious")

@@ -269,6 +269,27 @@ def test_an_engine_outlives_its_terminal_and_ends_when_asked(running: Running, o
     assert "No engine is running" in offhook.refused("ctl", "shutdown", status=1)
 
 
+def test_an_engine_needs_no_standard_streams(offhook: Offhook, tmp_path: Path) -> None:
+    """A parent that closed descriptors 0 to 2: none of the engine's own files and sockets may stand in for them."""
+    offhook.write_config(MINIMAL + '[audio]\ninput = "none"\noutput = "none"\nring = "none"\n')
+    offhook.environ["OFFHOOK_PASSWORD"] = "hunter2"
+    command = offhook.command("run", "--headless", "--events")
+    engine = subprocess.Popen(
+        ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command], env=offhook.environ, cwd=offhook.directory
+    )
+    try:
+        while offhook("ctl", "status").returncode != 0:
+            assert engine.poll() is None
+        held = [os.readlink(f"/proc/{engine.pid}/fd/{number}") for number in (0, 1, 2)]
+        assert held[:2] == ["/dev/null", "/dev/null"]
+        assert held[2].startswith("pipe:")  # what C libraries print goes to the log
+        assert offhook("ctl", "shutdown").returncode == 0
+        assert engine.wait(5) == 0
+    finally:
+        engine.kill()
+    assert "Traceback" not in (tmp_path / "state/offhook/offhook.log").read_text()
+
+
 # --- ctl against an engine of one call -----------------------------------------------------------------------
 
 
@@ -373,6 +394,26 @@ class TestCtl:
         offhook.write_config(f'[control]\nsocket = "{socket}"\n')
         assert offhook("ctl", "mute").returncode == 0
         assert desk.commands == [cmd.Mute()] * 5
+
+    def test_json_and_call_before_the_verb(
+        self, desk: Desk, ctl: Callable[..., subprocess.CompletedProcess[str]]
+    ) -> None:
+        assert json.loads(ctl("--json", "status").stdout)["registration"] == "registered"
+        assert ctl("--call", "abcd", "mute").returncode == 0
+        assert ctl("--call", "abcd", "hangup").returncode == 0
+        assert desk.commands[1:] == [cmd.Mute("abcd"), cmd.Hangup("abcd")]
+
+    def test_output_that_cannot_be_written_is_told(self, desk: Desk, offhook: Offhook, tmp_path: Path) -> None:
+        command = offhook.command("ctl", "status", "--json", "--socket", str(tmp_path / "e.sock"))
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                command, stdout=full, stderr=subprocess.PIPE, text=True, env=offhook.environ, timeout=15, check=False
+            )
+        assert (done.returncode, done.stderr) == (1, "The output cannot be written: No space left on device.\n")
+        closed = subprocess.run(
+            ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command], env=offhook.environ, timeout=15, check=False
+        )
+        assert closed.returncode == 0
 
     def test_events_follow_until_interrupted(self, desk: Desk, offhook: Offhook, tmp_path: Path) -> None:
         command = offhook.command("ctl", "events", "--socket", str(tmp_path / "e.sock"))

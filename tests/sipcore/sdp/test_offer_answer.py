@@ -574,3 +574,15 @@ def test_secrets_of_two_calls_differ() -> None:
     source = ids()
     first, second = OfferAnswer(source), OfferAnswer(source)
     assert parse(first.create_offer(PLAIN)).origin != parse(second.create_offer(PLAIN)).origin
+
+
+def test_an_answer_by_who_shares_no_format_is_refused() -> None:
+    """RFC 3261 §13.3.1.3: the offer could be taken by this phone, but not with what is at hand for the answer."""
+    negotiation = make()
+    negotiation.receive_offer(sdp("m=audio 5004 RTP/AVP 0 101", "a=rtpmap:101 telephone-event/8000"))
+    with pytest.raises(Unacceptable) as caught:
+        negotiation.create_answer(replace(PLAIN, codecs=(PCMA, TELEPHONE_EVENT)))
+    assert (caught.value.status, caught.value.warning_code) == (488, 305)
+    assert state_of(negotiation) is NegotiationState.REMOTE_OFFER
+    negotiation.create_answer(PLAIN)
+    assert state_of(negotiation) is NegotiationState.STABLE

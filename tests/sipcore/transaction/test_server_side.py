@@ -363,3 +363,14 @@ def test_the_response_keeps_every_via_in_order() -> None:
     assert isinstance(event, RequestReceived)
     bench.respond(event.transaction, request, 200)
     assert [via.host for via in bench.last.vias] == ["one", "two", "three"]
+
+
+def test_an_accepted_invite_says_nothing_by_itself_on_a_new_flow() -> None:
+    """RFC 6026 §7.1: the user sends its 2xx again while the ACK is missing; a call that is over is not answered anew."""
+    bench = Bench("WSS")
+    transaction, invite = begin(bench, "INVITE")
+    bench.respond(transaction, invite, 200)
+    bench.layer.flow_lost(FLOW, bench.now)
+    bench.layer.flow_opened(8, ViaTemplate("WSS", "new.invalid"))
+    bench.run(1)
+    assert statuses(bench) == [200]
