@@ -99,6 +99,10 @@ bench-secure: venv system  ## what encryption costs: CPU against a plain call, m
 interop: venv system  ## calls with a browser's phone (headless Chromium, jssip), both ways; needs Node 20 and Chromium
 	$(BIN)/python -m bench.browser
 
+# ROWS=reset,503 RUNS=5 QUICK=1 PEERS=offhook narrow it down; all of it takes about an hour and a half.
+bench-resilience: venv system  ## every fault of docs/resilience.md in front of a real PBX, one table
+	$(BIN)/python -m bench.resilience $(if $(ROWS),--rows $(ROWS)) $(if $(RUNS),--runs $(RUNS)) $(if $(QUICK),--quick)
+
 # Texts are marked with _(), _n(), mark() or _mark(); the made-up language "pseudo" finds those that are not.
 i18n: venv  ## extract the texts, merge them into the translations, compile them
 	$(BIN)/pybabel -q extract -k _ -k _n:1,2 -k _mark -k mark --no-location --no-wrap --sort-output --project offhook \

@@ -8,7 +8,6 @@ wav: file ─────────┘                ║     ║        └�
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -173,21 +172,30 @@ class MediaSession:
 
     def transmits(self) -> list[Transmit]:
         """Drain the datagrams to send, in order."""
-        said = [*(self._secure.transmits() if self._secure is not None else ()), *self.core.transmits()]
-        if self._transport is None:
+        said = self.core.transmits()
+        if self._secure is not None and (handshake := self._secure.transmits()):
+            said = handshake + said
+        transport = self._transport
+        if transport is None:
             return said
-        routed = (self._transport.route(transmit) for transmit in said)
-        return [*(transmit for transmit in routed if transmit is not None), *self._transport.transmits()]
+        leaving = [routed for transmit in said if (routed := transport.route(transmit)) is not None]
+        leaving += transport.transmits()
+        return leaving
 
     def events(self) -> list[MediaEvent]:
         """Drain what happened."""
-        return [*(self._secure.events() if self._secure is not None else ()), *self.core.events()]
+        happened = self.core.events()
+        if self._secure is not None and (agreed := self._secure.events()):
+            return agreed + happened
+        return happened
 
     def next_timeout(self) -> float | None:
         """When :meth:`handle_timeout` wants to be called, or ``None``. :meth:`tick` is not counted in."""
-        parts = (self.core, self._secure, self._transport)
-        deadlines = (part.next_timeout() for part in parts if part is not None)
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        first = self.core.next_timeout()
+        for part in (self._secure, self._transport):
+            if part is not None and (due := part.next_timeout()) is not None and (first is None or due < first):
+                first = due
+        return first
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due: RTCP reports, lost handshake flights."""
@@ -197,11 +205,10 @@ class MediaSession:
 
     def statistics(self, now: float) -> MediaStatistics:
         """The figures as of ``now``."""
-        figures = self.core.statistics(now)
         if self._secure is None:
-            return figures
+            return self.core.statistics(now)
         counters = self._secure.counters
-        return replace(figures, forged=counters.forged, replayed=counters.replayed)
+        return self.core.statistics(now, forged=counters.forged, replayed=counters.replayed)
 
     # -- sound ----------------------------------------------------------------------------------------------------
 

@@ -71,11 +71,7 @@ def _account() -> tuple[Entry, ...]:
             pattern=_HOST,
             example="pbx.example.com",
         ),
-        Entry(
-            key="account.display_name",
-            title=mark("Display name"),
-            help=mark("What the people you call see"),
-        ),
+        Entry(key="account.display_name", title=mark("Display name"), help=mark("What the people you call see")),
         Entry(
             key="account.media",
             title=mark("Media"),

@@ -129,13 +129,7 @@ class Translator:
                     credentials_refused=event.credentials_refused,
                 )
             case sip.RetryScheduled():
-                return ev.RetryScheduled(
-                    at=at,
-                    what="transport" if event.what == "transport" else "registration",
-                    attempt=event.attempt,
-                    max=event.maximum,
-                    wait_s=round(event.wait_s, 3),
-                )
+                return _retry_scheduled(event, at)
             case sip.ReconnectionAttempting():
                 return ev.ReconnectionAttempting(at=at, attempt=event.attempt, max=event.maximum)
             case sip.ReconnectionSuccess():
@@ -161,6 +155,16 @@ class Translator:
                 return []
             case _:
                 assert_never(event)
+
+
+def _retry_scheduled(event: sip.RetryScheduled, at: float) -> ev.RetryScheduled:
+    return ev.RetryScheduled(
+        at=at,
+        what="transport" if event.what == "transport" else "registration",
+        attempt=event.attempt,
+        max=event.maximum,
+        wait_s=round(event.wait_s, 3),
+    )
 
 
 def _call_event(

@@ -61,22 +61,13 @@ class Verbs:
     async def execute(self, command: cmd.Command) -> Any:
         """Carry out one command."""
         phone = self._phone
+        if isinstance(command, _Question):
+            return await self._ask(command)
+        if isinstance(command, _CallVerb):
+            return await self._call(command)
         match command:
-            case cmd.Status() | cmd.Calls() | cmd.Stats() | cmd.History() | cmd.Meters() | cmd.Devices():
-                return await self._ask(command)
             case cmd.Dial(target):
                 return {"call": await phone.calls.dial(target)}
-            case (
-                cmd.Answer()
-                | cmd.Hangup()
-                | cmd.Hold()
-                | cmd.Resume()
-                | cmd.Mute()
-                | cmd.Unmute()
-                | cmd.Dtmf()
-                | cmd.Transfer()
-            ):
-                await self._call(command)
             case cmd.Register():
                 await self._register()
             case cmd.Unregister():

@@ -352,8 +352,8 @@ class MediaCore:
             concealed=inbound.playout.concealed,
         )
 
-    def statistics(self, now: float) -> MediaStatistics:
-        """The figures as of ``now``."""
+    def statistics(self, now: float, *, forged: int = 0, replayed: int = 0) -> MediaStatistics:
+        """The figures as of ``now``; what the keys turned away is told by who has them."""
         inbound, sender, control = self._inbound, self._outbound.sender, self._control
         counters, jitter = self._counters(), self._inbound.jitter.statistics
         buffer_ms = inbound.playout.delay_s(now) * 1000
@@ -378,6 +378,8 @@ class MediaCore:
             duplicates=jitter.duplicates,
             discarded=jitter.discarded + inbound.discarded + self._discarded,
             strangers=self._gate.strangers,
+            forged=forged,
+            replayed=replayed,
             concealed_ms=counters.concealed * 1000 / SAMPLE_RATE,
             concealed=self._quality.concealed(counters),
             level_in_dbfs=self._outbound.meter.rms_dbfs,

@@ -136,6 +136,7 @@ class IceAgent:
         for candidate in remote.candidates:
             if candidate.component in self._components:
                 self._add_pair(candidate.component, (candidate.address, candidate.port), candidate.priority)
+        self._due = self._earliest()
 
     @property
     def controlling(self) -> bool:
@@ -163,7 +164,7 @@ class IceAgent:
                 self._held.clear()  # media: the handshake is over
             valid = self._best(component, nominated=False)
             remote = valid.remote if valid is not None else None
-        return transmit._replace(destination=remote) if remote is not None else None
+        return Transmit(transmit.data, remote, transmit.kind) if remote is not None else None
 
     def transmits(self) -> list[Transmit]:
         """Drain checks, answers, and what had been kept."""
@@ -184,6 +185,7 @@ class IceAgent:
                 self._receive_response(pair, parse_untrusted(data, self._remote.password), now)
         except ParseError:
             pass
+        self._due = self._earliest()
         return []
 
     def _receive_request(self, request: StunMessage, component: int, source: Address, now: float) -> None:
@@ -254,6 +256,9 @@ class IceAgent:
 
     def next_timeout(self) -> float | None:
         """When :meth:`handle_timeout` wants to be called, or None."""
+        return self._due  # asked for with every packet, and changed by few
+
+    def _earliest(self) -> float | None:
         deadlines = [pair.again_at for pair in self._pairs.values() if pair.again_at is not None]
         deadlines += [min(s.ask_at, s.consent_until) for s in self._selected.values()]
         if self._next_pair() is not None:
@@ -282,6 +287,7 @@ class IceAgent:
                 self._begin_check(best, now)
         for component, selected in list(self._selected.items()):
             self._keep_consent(component, selected, now)
+        self._due = self._earliest()
 
     def _keep_consent(self, component: int, selected: _Selected, now: float) -> None:
         if now >= selected.consent_until:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from audio.io.realtime import raise_thread_priority
 from audio.io.ring import FrameRing
 from audio.io.settings import Role
 from audio.io.stderr import guard_stderr
+from audio.io.trial import crash_at_start
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -157,9 +159,11 @@ class DeviceStream:
 class PortAudioBackend:
     """Devices by PortAudio: a :class:`~audio.io.backend.DeviceBackend`, called by one thread only."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, expendable: bool = False) -> None:
+        """``expendable``: this process may crash, so the library is not tried in another first."""
         self._library: ModuleType | None = None
         self._streams: list[DeviceStream] = []
+        self._expendable = expendable
 
     def load(self) -> None:
         """Import sounddevice and so start PortAudio. 0.1 to 1 s; with a dead PULSE_SERVER over a minute."""
@@ -169,6 +173,13 @@ class PortAudioBackend:
         if self._library is not None:
             return self._library
         guard_stderr()
+        untried = not self._expendable and "sounddevice" not in sys.modules
+        if untried and (crash := crash_at_start()):
+            raise DeviceFailure(
+                FailureKind.NO_LIBRARY,
+                f"The sound library PortAudio crashes as it starts ({crash}); check ALSA's configuration"
+                " (/usr/share/alsa/alsa.conf, /etc/asound.conf, ~/.asoundrc). Calls go on without sound.",
+            )
         try:
             import sounddevice
         except ImportError as error:

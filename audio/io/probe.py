@@ -82,7 +82,8 @@ def _read(output: bytes) -> DeviceList:
         return DeviceList(tuple(DeviceDescription(**device) for device in answer["devices"]), answer["problem"])
     except (ValueError, TypeError, KeyError):
         return DeviceList(
-            problem="The sound system made the process that lists devices end; check PulseAudio or PipeWire."
+            problem="The sound system made the process that lists devices end; check ALSA's configuration, PulseAudio"
+            " or PipeWire."
         )
 
 
@@ -92,7 +93,7 @@ def list_devices() -> DeviceList:
     from audio.io.device import PortAudioBackend
     from audio.io.pulse import list_pulse
 
-    backend = PortAudioBackend()
+    backend = PortAudioBackend(expendable=True)
     devices: list[DeviceDescription] = []
     problem: str | None = None
     try:

@@ -42,6 +42,8 @@ class SecureMedia:
         self._identity: _Identity | None = None
         self._failed = False
         self._events: list[MediaEvent] = []
+        self._transmits: list[Transmit] = []
+        self._due: float | None = None
 
     # -- the keys -------------------------------------------------------------------------------------------------
 
@@ -56,6 +58,7 @@ class SecureMedia:
             self._rtcp.drop()
             self._own_rtcp_context = None
             self._use(keys)
+            self._collect()
         elif parameters.dtls_role is not None:
             self._configure_dtls(parameters.dtls_role, parameters.remote_fingerprints, now)
 
@@ -83,8 +86,7 @@ class SecureMedia:
 
     def next_timeout(self) -> float | None:
         """When :meth:`handle_timeout` wants to be called, or None."""
-        deadlines = (self._rtp.next_timeout(), self._rtcp.next_timeout())
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        return self._due
 
     def handle_timeout(self, now: float) -> None:
         """Send lost flights again, or give up."""
@@ -99,10 +101,12 @@ class SecureMedia:
         """
         self._rtp.close()
         self._rtcp.close()
+        self._collect()
 
     def transmits(self) -> list[Transmit]:
         """Drain the handshake's datagrams."""
-        return [*self._rtp.transmits(), *self._rtcp.transmits()]
+        drained, self._transmits = self._transmits, []
+        return drained
 
     def events(self) -> list[MediaEvent]:
         """Drain what happened: keys agreed, or failed."""
@@ -120,6 +124,14 @@ class SecureMedia:
             self._own_rtcp_context = None  # a call can live without RTCP
         elif self._own_rtcp_context is None or self._own_rtcp_context.keys != keys:
             self._own_rtcp_context = SrtpContext(keys, before=self._own_rtcp_context)
+        self._collect()
+
+    def _collect(self) -> None:
+        """Take what the associations have to say and when they want to be called: every packet of the call asks."""
+        self._transmits += self._rtp.transmits()
+        self._transmits += self._rtcp.transmits()
+        deadlines = (self._rtp.next_timeout(), self._rtcp.next_timeout())
+        self._due = min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def _use(self, keys: SrtpKeys) -> None:
         """Protect RTP with ``keys``, and RTCP too where it has none of its own; libsrtp keeps their indices apart."""

@@ -108,6 +108,9 @@ class SrtpContext:
         profile = keys.profile
         if before is not None and before.keys.profile != profile:
             before = None
+        import pylibsrtp
+
+        self._refused = pylibsrtp.Error
         self._outbound: pylibsrtp.Session
         self._inbound: pylibsrtp.Session
         if before is not None and before.keys.local == keys.local:
@@ -141,11 +144,9 @@ class SrtpContext:
         if len(packet) > _MAXIMUM_PACKET:
             self.counters.malformed += 1
             raise ParseError("SRTP packet longer than any we could have asked for")
-        import pylibsrtp
-
         try:
             return unprotect(packet)
-        except pylibsrtp.Error as error:
+        except self._refused as error:
             reason = str(error)
             if "replay" in reason or "too old" in reason:
                 self.counters.replayed += 1

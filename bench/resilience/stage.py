@@ -40,6 +40,7 @@ class Stage:
     def __init__(self, world: World, *, quick: bool, proxied: bool = False, **tables: dict[str, object]) -> None:
         self.world = world
         self.quick = quick
+        self.limit_s = NEVER_QUICK_S if quick else NEVER_S
         self.outcome = Outcome()
         self.phone = Offhook(
             world.proxy.uri if proxied else world.uri,
@@ -75,9 +76,8 @@ class Stage:
     def ring(self, since: float) -> Outcome:
         """Call the phone until it rings; ``since`` (Unix time) is the fault's end."""
         bell, outcome, phone = Bell(self.world), self.outcome, self.phone
-        limit_s = NEVER_QUICK_S if self.quick else NEVER_S
         next_at, registrations = 0.0, 0
-        while time.time() < since + limit_s and phone.rang_at(since) is None:
+        while time.time() < since + self.limit_s and phone.rang_at(since) is None:
             # A new registration is worth a call at once; otherwise one every quarter of a second, later one a second.
             known = len(phone.all("registered", since))
             if time.time() >= next_at or known > registrations:

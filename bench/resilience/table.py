@@ -137,6 +137,7 @@ ROWS = (
         target=8.0,
         peers="41 / 40 / 63 / never / never / 93",
     ),
+    Row(name="lost-200", title="the 200 to a REGISTER lost: until the phone knows", run=rows.accepted_lost, target=8.0),
     Row(
         name="mute",
         title="TCP accepted, then mute for 20 s",

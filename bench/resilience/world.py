@@ -105,13 +105,11 @@ class World:
         _ip("address", "delete", f"{first}.{flip}.{link.ours.split('.', 2)[2]}/30", "dev", link.our_device)
         run("route", "replace", "default", "via", link.ours, "dev", link.their_device)
 
-    def restart_pbx_after(self, seconds: float) -> None:
-        """Kill Asterisk, forget its registrations and start it again; return the Unix time of "Asterisk Ready."."""
+    def kill_pbx(self) -> None:
+        """Kill Asterisk, and let it forget its registrations."""
         self.pbx.kill()
         for database in (self.pbx.directory / "lib").glob("astdb*"):
             database.unlink()
-        time.sleep(seconds)
-        self.pbx.start()
 
     def ready_at(self) -> float:
         """When Asterisk last said that it is ready, as Unix time."""

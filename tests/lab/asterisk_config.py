@@ -36,6 +36,8 @@ ACCOUNTS: Mapping[str, Account] = {
     "1003": Account(password="secret-1003", endpoint="media_encryption=sdes"),
     "1004": Account(password="secret-1004"),
     "1005": Account(password="secret-1005", aor="max_contacts=1\nremove_existing=no"),
+    # 1007 may hold one contact, as at the original's PBX: `PJSIP/1007` always rings the newest one.
+    "1007": Account(password="secret-1007", aor="max_contacts=1\nremove_existing=yes"),
     "1006": Account(password="secret-1006", endpoint="rtp_timeout=0\ntimers=always\ntimers_min_se=90"),
 }
 

@@ -84,7 +84,7 @@ class SipProxy:
         self.registers: list[Seen] = []
         self.answers_lost = 0
         self._where = (address, port)
-        self._script: deque[Refusal] = deque()
+        self._script: deque[Refusal | None] = deque()
         self._to_lose = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="lab-sip-proxy", daemon=True)
@@ -126,6 +126,10 @@ class SipProxy:
         """Answer the next REGISTERs like this, one each, in this order; the PBX sees none of them."""
         self._script.extend(refusals)
 
+    def swallow(self, count: int = 1) -> None:
+        """Let the next ``count`` REGISTERs vanish, after those of the script: no answer, and the PBX sees nothing."""
+        self._script.extend([None] * count)
+
     def lose_accepted(self, count: int = 1) -> None:
         """Hand the next REGISTERs to the PBX, but lose its next ``count`` 200 responses to them."""
         self._to_lose += count
@@ -162,9 +166,9 @@ class SipProxy:
                     seen = Seen(time.time(), authorized="\nauthorization:" in text.lower())
                     self.registers.append(seen)
                     if self._script:
-                        refusal = self._script.popleft()
-                        seen.answered = refusal.status
-                        await phone.send(refusal.response(text))
+                        if (refusal := self._script.popleft()) is not None:
+                            seen.answered = refusal.status
+                            await phone.send(refusal.response(text))
                         continue
                 await pbx.send(data)
 

@@ -117,7 +117,10 @@ class Plan:
         """The answer to a REGISTER never comes."""
         self._pbx.script.lose = self._world.random.randint(1, 2)
         self.reset()
-        return 0.0
+        return self._lasting(20.0, 30.0, self._find)
+
+    def _find(self) -> None:
+        self._pbx.script.lose = 0
 
     def slow(self) -> float:
         """REGISTER is answered late."""

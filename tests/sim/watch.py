@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _SLACK_S = 0.001
 _OPENS_IN_A_MINUTE = 40
+_EXCUSE_S = 1.0
+"""News of the network come in bursts."""
 
 
 class Violation(AssertionError):
@@ -37,7 +39,7 @@ class Watcher:
         self._unanswered: dict[int, tuple[Connection, int]] = {}
         self._opened_at = 0.0
         self._connected = self._probed = False
-        self._excused = True
+        self._excused_until = 0.0
         self._opens: deque[float] = deque()
         self._refused_at: float | None = None
         self._refused_wait_s = 0.0
@@ -52,8 +54,12 @@ class Watcher:
 
     def excuse(self) -> None:
         """Something happened that allows an attempt at once: the network, a sleep, the user."""
-        self._excused = True
+        self._excused_until = self._world.now + _EXCUSE_S
         self._failed_told = False
+
+    @property
+    def _excused(self) -> bool:
+        return self._world.now <= self._excused_until
 
     # --- messages ----------------------------------------------------------------------------------------------
 
@@ -134,7 +140,7 @@ class Watcher:
         if not (self._connected or self._probed or self._excused) and now - self._opened_at < least - _SLACK_S:
             self.fail(f"a connection attempt {now - self._opened_at:.3f} s after one that failed")
         self._opened_at = now
-        self._connected = self._probed = self._excused = False
+        self._connected = self._probed = False
 
     def _registering(self, attempt: int) -> None:
         """R1: the wait before the second and later attempts is the one announced, without jitter."""

@@ -14,6 +14,7 @@ import pytest
 
 from audio.io.probe import probe_devices
 from audio.io.pulse import PulseDevice, chosen_pulse, find_pulse, list_pulse
+from audio.io.trial import crash_at_start
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -54,6 +55,24 @@ def test_a_missing_package_is_one_sentence(tmp_path: Path) -> None:
     done = _python(_LOAD, tmp_path)
     assert done.stdout.startswith("NO_LIBRARY ")
     assert "sounddevice" in done.stdout
+
+
+def test_a_library_that_crashes_is_one_sentence_and_no_crash_of_ours(tmp_path: Path) -> None:
+    """PortAudio aborts where ALSA has no usable configuration."""
+    (tmp_path / "sounddevice.py").write_text("import os\nos.abort()\n")
+    done = _python(_LOAD, tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("NO_LIBRARY ")
+    assert "(SIGABRT); check ALSA's configuration" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_library_that_hangs_has_not_crashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sounddevice.py").write_text("import time\ntime.sleep(60)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    began = time.monotonic()
+    assert crash_at_start(0.5) is None
+    assert time.monotonic() - began < 5.0
 
 
 def test_importing_the_engine_loads_no_portaudio() -> None:

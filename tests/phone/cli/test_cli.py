@@ -280,7 +280,7 @@ def test_an_engine_needs_no_standard_streams(offhook: Offhook, tmp_path: Path) -
     try:
         while offhook("ctl", "status").returncode != 0:
             assert engine.poll() is None
-        held = [os.readlink(f"/proc/{engine.pid}/fd/{number}") for number in (0, 1, 2)]
+        held = [str(Path(f"/proc/{engine.pid}/fd/{number}").readlink()) for number in (0, 1, 2)]
         assert held[:2] == ["/dev/null", "/dev/null"]
         assert held[2].startswith("pipe:")  # what C libraries print goes to the log
         assert offhook("ctl", "shutdown").returncode == 0

@@ -366,7 +366,7 @@ def test_the_response_keeps_every_via_in_order() -> None:
 
 
 def test_an_accepted_invite_says_nothing_by_itself_on_a_new_flow() -> None:
-    """RFC 6026 §7.1: the user sends its 2xx again while the ACK is missing; a call that is over is not answered anew."""
+    """RFC 6026 §7.1: its user sends the 2xx again while the ACK is missing, so a call that is over stays quiet."""
     bench = Bench("WSS")
     transaction, invite = begin(bench, "INVITE")
     bench.respond(transaction, invite, 200)
