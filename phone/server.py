@@ -211,6 +211,7 @@ class _Client(asyncio.Protocol):
         self._server = server
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
+        self._asks_no_more = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -240,6 +241,16 @@ class _Client(asyncio.Protocol):
                 self._handle_line(line)
         if len(self._buffer) > MAX_LINE_BYTES:
             self._too_long()
+
+    def eof_received(self) -> bool:
+        """The client has closed its side, perhaps only that: what it asked for is still answered."""
+        self._asks_no_more = True
+        return bool(self._tasks)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._asks_no_more and not self._tasks:
+            self.close()
 
     def _too_long(self) -> None:
         self._buffer.clear()
@@ -309,7 +320,7 @@ class _Client(asyncio.Protocol):
         else:
             task = asyncio.create_task(self._run(number, command), name=f"control {method}")
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._done)
 
     async def _run(self, number: int | str | None, command: Command) -> None:
         try:

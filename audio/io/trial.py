@@ -23,7 +23,7 @@ def crash_at_start(timeout_s: float = TRIAL_S) -> str | None:
     Blocks, for ``timeout_s`` at most. A library that hangs, or is not there, has not crashed.
     """
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - our own interpreter and line
             [sys.executable, "-c", _START],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

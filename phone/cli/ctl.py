@@ -139,7 +139,7 @@ def _print(result: Any, as_json: bool, render: Any) -> None:
 
 def _status(status: Json) -> list[str]:
     lines = [f"{status['registration']}" + (f" as {status['account']}" if status["account"] else "")]
-    if status["registration"] != "registered" and status["reason"]:
+    if status["registration"] != "registered" and status["reason"] not in ("", status["registration"]):
         lines[0] += f": {status['reason']}"
     lines.append(f"transport {status['transport']}" + (f" to {status['server']}" if status["server"] else ""))
     if status["network"] == "offline":
@@ -157,7 +157,8 @@ def _calls(calls: list[Json]) -> list[str]:
     lines = []
     for call in calls:
         words = [call["id"], call["direction"], call["state"], call["peer"], _clock(call["duration_s"])]
-        words += [call["codec"]] if call["codec"] else []
+        if call["codec"]:
+            words += [call["codec"], f"encrypted ({call['security']})" if call["security"] else "not encrypted"]
         words += [
             name for name, key in (("held", "held"), ("held-by-peer", "held_by_peer"), ("muted", "muted")) if call[key]
         ]

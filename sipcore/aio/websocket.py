@@ -84,13 +84,16 @@ class WebSocketConnection:
 
     async def _shut(self) -> None:
         # What was queued before, an un-REGISTER's BYE perhaps, still goes out where the far end takes it.
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await self._queue.join()
                 await self._socket.close()
-        for task in self._tasks:
-            task.cancel()
-        self._socket.transport.abort()
+        except TimeoutError:
+            pass
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            self._socket.transport.abort()
 
     async def _read(self) -> None:
         try:

@@ -153,6 +153,19 @@ class TestSocket:
 
         run(path, body)
 
+    def test_who_closes_his_side_is_still_answered(self, path: Path) -> None:
+        """As ``echo '{...}' | socat - UNIX-CONNECT:PATH`` does."""
+
+        async def body(_: Desk) -> None:
+            reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(b'{"id": 1, "method": "dial", "params": {"target": "1"}}\n')
+            writer.write_eof()
+            assert json.loads(await reader.readline())["result"] == {"call": "abcd"}
+            assert await reader.read() == b""
+            writer.close()
+
+        run(path, body)
+
     def test_a_busy_one_is_not(self, path: Path) -> None:
         """A full backlog refuses connections too, but somebody is there."""
         with contextlib.ExitStack() as held:
