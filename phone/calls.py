@@ -131,6 +131,12 @@ class Calls:
             line.early_media = call.answered_at is None
             self._audio.configure(line.id, event.parameters)
 
+    def hold_changed(self, event: sip.HoldChanged) -> None:
+        """A call that comes off hold while nobody has the microphone gets it, however late the far end agreed."""
+        line = self.lines.by_sip(event.call)
+        if line is not None and not event.local and self.lines.current is None:
+            self._give_microphone(line.id)
+
     def ended(self, event: sip.CallEnded) -> ev.CallEnded | None:
         """Clear a call away; returns what was told of it."""
         line = self.lines.by_sip(event.call)

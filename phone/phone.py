@@ -135,6 +135,8 @@ class Phone:
                 self.calls.incoming(event)
             case sip.MediaNegotiated():
                 self.calls.negotiated(event)
+            case sip.HoldChanged():
+                self.calls.hold_changed(event)
             case sip.CallEnded():
                 ended = self.calls.ended(event)
             case _:

@@ -143,7 +143,7 @@ class Resilience:
     auth_retry_max: float = 1800.0
     media_timeout: float = 32.0
     fleet_spread: float = 0.5
-    probe_interval: float = 1.0
+    probe_interval: float = 0.5
     """Least distance of two reachability probes between scheduled attempts; 0 turns probing off."""
 
 

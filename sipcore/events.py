@@ -58,6 +58,8 @@ class ProbeServer:
 
     server: ServerAddress
     timeout_s: float
+    deep: bool = False
+    """Whether TLS and the WebSocket have to open too: a proxy accepts connections for a PBX that is down."""
 
 
 Effect = OpenFlow | Transmit | PingFlow | CloseFlow | ProbeServer

@@ -244,6 +244,7 @@ class IceAgent:
             pair.state, pair.again_at, pair.valid_since = PairState.VALID, None, now
             pair.nominated = pair.nominated or pair.nominating
             self._choose(pair.component, now)
+            self._send_held(pair)
         elif response.error == ROLE_CONFLICT:
             self._controlling = not self._controlling
             self._fail(pair)
@@ -393,6 +394,13 @@ class IceAgent:
         for transmit in held:
             if (routed := self.route(transmit)) is not None:
                 self._transmits.append(routed)
+
+    def _send_held(self, pair: _Pair) -> None:
+        """The handshake need not wait for the nomination: a peer may begin it on the first path that works."""
+        if self.selected(pair.component) is None and pair is self._best(pair.component, nominated=False):
+            for transmit in self._held:
+                if _COMPONENTS[transmit.kind] == pair.component:
+                    self._transmits.append(Transmit(transmit.data, pair.remote, transmit.kind))
 
     def _new_transaction_id(self) -> bytes:
         return self._ids.integer(96).to_bytes(12, "big")

@@ -3,7 +3,8 @@
     python -m bench.resilience [--rows reset,503] [--runs 5] [--quick]
 
 Needs what the lab needs (Debian, root). Rows that take minutes are left out with --quick, or shortened where they are
-asked for by name. Exits 1 where a run says "never" or breaks a promise of its row; a missed target is told in the table.
+asked for by name. Exits 1 where a run says "never" or breaks a promise of its row; a missed target is told in
+the table.
 """
 
 from __future__ import annotations

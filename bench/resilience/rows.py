@@ -95,7 +95,13 @@ def link_down_new_address(world: World, quick: bool) -> Outcome:
 
 
 def pbx_killed(world: World, quick: bool) -> Outcome:
-    """S6: kill -9, back after ten seconds without its registrations."""
+    """S6: kill -9, back after ten seconds without its registrations; the phone speaks to it without a relay."""
+    with World(relayed=False) as direct:
+        return pbx_killed_behind_proxy(direct, quick)
+
+
+def pbx_killed_behind_proxy(world: World, quick: bool) -> Outcome:
+    """The same behind something that goes on to accept connections, and breaks them while the PBX is away."""
     with Stage(world, quick=quick) as stage:
         began = time.time()
         world.kill_pbx()
@@ -105,8 +111,7 @@ def pbx_killed(world: World, quick: bool) -> Outcome:
         ringing = in_background(stage.ring, time.time())
         world.pbx.start()
         ringing.join(stage.limit_s + 5)
-        outcome = stage.outcome
-        ready = world.ready_at()
+        outcome, ready = stage.outcome, world.ready_at()
         rang, registered = stage.phone.rang_at(began), stage.phone.registered_at(began)
         outcome.seconds = None if rang is None else max(0.0, rang - ready)
         if registered is not None:

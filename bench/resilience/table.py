@@ -96,6 +96,12 @@ ROWS = (
         peers="never / 1.2 / 19 / 1.1 / 91 / 49",
     ),
     Row(
+        name="restart-proxied",
+        title="the same behind a proxy that accepts connections meanwhile and breaks them",
+        run=rows.pbx_killed_behind_proxy,
+        target=1.5,
+    ),
+    Row(
         name="half-open",
         title="half-open: 30 s hole, old flow stays dead",
         run=rows.half_open,

@@ -3,7 +3,8 @@
     phone's namespace ── veth ── relay (ws, SIP, RTP) ──▶ Asterisk on loopback
                               └─ SIP proxy (ws) ─────────▶   the same, REGISTERs refused or lost by script
 
-The account under measurement may hold one contact only (`max_contacts=1 remove_existing=yes`), as at the original's PBX.
+The account under measurement may hold one contact only (`max_contacts=1 remove_existing=yes`), as at the
+original's PBX.
 """
 
 from __future__ import annotations
@@ -41,13 +42,18 @@ _READY = re.compile(r"^\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})\].*Asterisk Rea
 class World:
     """Everything but the phone; a context manager. One row after the other uses it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, relayed: bool = True) -> None:
+        """Without the relay the phone speaks to the PBX itself: a PBX that is down then refuses, as most do."""
+        self._relayed = relayed
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         enter = self._stack.enter_context
         self.namespace = enter(Namespace())
         self.link: Link = self.namespace.add_link()
+        if not self._relayed:
+            self.pbx = enter(Asterisk(address=self.link.ours, accounts=ACCOUNTS))
+            return self
         # The relay rewrites addresses in place, so the PBX's has as many characters as its own.
         inside = "127." + self.link.ours.split(".", 1)[1]
         self.pbx = enter(Asterisk(address=inside, accounts=ACCOUNTS))

@@ -75,6 +75,19 @@ class _Ear:
         self.table.ended(self.flow, reason)
 
 
+class _DeafEar:
+    """For a connection that is opened only to see whether it opens."""
+
+    def received(self, data: bytes) -> None:
+        """Nobody listens."""
+
+    def pong(self) -> None:
+        """Nobody asked."""
+
+    def closed(self, reason: str) -> None:
+        """It is closed anyway."""
+
+
 class Connections:
     """Every connection of one account."""
 
@@ -151,7 +164,7 @@ class Connections:
         self.peer_address = connection.peer_address
         self.listener.opened(flow, connection.local_address)
 
-    async def _open_connection(self, server: ServerAddress, ear: _Ear) -> Connection:
+    async def _open_connection(self, server: ServerAddress, ear: _Ear | _DeafEar) -> Connection:
         targets = await targets_of(server, self._ids)
         match server.scheme:
             case "ws" | "wss":
@@ -168,8 +181,11 @@ class Connections:
         ok = False
         with contextlib.suppress(OSError, TransportError):
             async with asyncio.timeout(effect.timeout_s):
-                targets = await targets_of(effect.server, self._ids)
-                sock, _ = await connect_tcp(targets, dead_after_s=self._options.dead_after_s)
-                sock.close()
+                if effect.deep:
+                    (await self._open_connection(effect.server, _DeafEar())).close()
+                else:
+                    targets = await targets_of(effect.server, self._ids)
+                    sock, _ = await connect_tcp(targets, dead_after_s=self._options.dead_after_s)
+                    sock.close()
                 ok = True
         self.listener.probed(effect.server, ok)

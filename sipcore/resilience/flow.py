@@ -224,7 +224,8 @@ class FlowSupervisor:
         self._servers.failed(self.server, now)
         if self._brought_forward:
             self._lies += 1
-            self._distrust_until = now + policy.distrust_s(self._lies)
+            # A shallow probe is fooled by a proxy in front of a PBX that is down: the next ones look deeper at once.
+            self._distrust_until = now + policy.distrust_s(self._lies - 1)
         _log.info("connection attempt %d failed: %s", self.attempt, reason)
         if not self.quiet and reason != self._told_reason:
             # Each reason is told once in a series, so that a banner can say why nothing happens.
@@ -398,7 +399,7 @@ class FlowSupervisor:
             return
         self._probe_times.append(now)
         self._probe_out_until = now + _PROBE_TIMEOUT_S
-        self._outputs.append(ProbeServer(server, _PROBE_TIMEOUT_S))
+        self._outputs.append(ProbeServer(server, _PROBE_TIMEOUT_S, deep=self._lies > 0))
 
     def _show(self) -> None:
         shown = _SHOWN[self._state]

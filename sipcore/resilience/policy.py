@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 RETRY_AFTER_MAX_S = 3600.0
 """A longer Retry-After is taken for a mistake and cut to this."""
 
-PROBES_PER_MINUTE = 30
+PROBES_PER_MINUTE = 40
 """Budget of reachability probes, whatever the spacing asks for."""
 
 _URGENT_GAP_MAX_S = 4.0
 _URGENT_BACKGROUND_S = 10.0
-_PROBE_GROWTH_S = 15.0
-_PROBE_GROWTH_MAX = 2.0
+_PROBE_GROWTH_S = 6.0
+_PROBE_GROWTH_MAX = 3.5
 _HEALTH_BASE_S = 32.0
 _HEALTH_MAX_S = 300.0
 _REFRESH_MARGIN_S = 30.0
@@ -123,7 +123,7 @@ def fleet_wait_s(settings: Resilience, ids: IdSource, *, urgent: bool = False) -
 
 
 def probe_wait_s(elapsed_s: float, settings: Resilience, ids: IdSource) -> float | None:
-    """The distance to the next reachability probe: the setting at first, twice it later; None if turned off."""
+    """The distance to the next reachability probe: the setting at first, three and a half times it later; None if turned off."""
     if settings.probe_interval <= 0:
         return None
     growth = min(_PROBE_GROWTH_MAX, 1.0 + max(0.0, elapsed_s) / _PROBE_GROWTH_S)

@@ -110,6 +110,7 @@ class RegistrationSupervisor:
         self._not_before = 0.0
         self._reason = ""
         self._timeouts = 0
+        self._silent_s = 0.0
         self._refusals = 0
         self._slow_rounds = 0
         self.attempt = 0
@@ -256,7 +257,9 @@ class RegistrationSupervisor:
         self._reason = f"no answer to REGISTER in {timeout_s:g} s"
         self._say_refused(408, self._reason)
         reason, wanted = self._reason, self.wanted
+        self._silent_s = timeout_s
         self._failed(now, Input.FAILED)
+        self._silent_s = 0.0
         if wanted:
             self._reform(reason)
 
@@ -389,8 +392,11 @@ class RegistrationSupervisor:
 
     def _arm_retry(self, now: float) -> None:
         wait = policy.registration_wait_s(max(1, self.attempt), self._delay_s)
-        if self._retry_after_s is not None and self._state is State.RETRY_WAIT:
-            wait = self._retry_after_s  # obeyed to the second, be it shorter or longer than the series
+        if self._state is State.RETRY_WAIT:
+            # Silence is waiting, too: a refusal comes at once, a time-out has taken longer than the wait already.
+            wait = max(0.0, wait - self._silent_s)
+            if self._retry_after_s is not None:
+                wait = self._retry_after_s  # obeyed to the second, be it shorter or longer than the series
         self.due_at = now + wait
         if self._state is State.RETRY_WAIT:
             _log.info("Waiting %dms before retry attempt %d", round(wait * 1000), self.attempt + 1)

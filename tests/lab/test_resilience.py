@@ -233,7 +233,9 @@ def test_half_open_is_noticed_and_healed(asterisk: Asterisk, relay: Relay, make_
     assert "no sign of life" in lost["reason"]
     engine.wait_event("reconnectionSuccess", since=since)
     rings(engine, asterisk)
-    assert_in_order(log_lines(engine, line), ["no sign of life", "Reconnection attempt 1/10", "Registration successful"])
+    assert_in_order(
+        log_lines(engine, line), ["no sign of life", "Reconnection attempt 1/10", "Registration successful"]
+    )
 
 
 def test_retry_after_is_obeyed(asterisk: Asterisk, proxy: SipProxy, proxied: Engine) -> None:

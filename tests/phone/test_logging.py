@@ -91,7 +91,8 @@ def test_what_cannot_be_encoded_is_no_trouble(log: Log, tmp_path: Path, monkeypa
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")  # noqa: PTH110 - at import
 def test_a_full_disk_costs_lines_and_nothing_else(log: Log, capsys: pytest.CaptureFixture[str]) -> None:
-    log._handler.stream.close()
+    if (stream := log._handler.stream) is not None:
+        stream.close()
     log._handler.stream = open("/dev/full", "a", encoding="utf-8")  # noqa: PTH123, SIM115 - the handler closes it
     logging.getLogger("phone.test").warning("lost")
     log.close()

@@ -190,6 +190,21 @@ def test_handshake_waits_for_the_path() -> None:
     assert bob.route(Transmit(RTP, HERE, TransmitKind.RTP)) is None
     wire = direct(alice, bob)
     wire.run(0.5)
+    # Once when the path works, once more when it is selected.
+    assert wire.media == [(alice, Transmit(HELLO, THERE, TransmitKind.RTP))] * 2
+
+
+def test_handshake_does_not_wait_for_the_nomination() -> None:
+    """With a candidate that never answers the selection takes a while; Asterisk begins its handshake before."""
+    alice = make(ALICE, BOB, (candidate(THERE), candidate(NAT, priority=1)), controlling=True)
+    bob = make(BOB, ALICE, (candidate(HERE),), controlling=False, seed=2)
+    assert alice.route(Transmit(HELLO, THERE, TransmitKind.RTP)) is None
+    wire = direct(alice, bob)
+    wire.translate = lambda agent, transmit: (
+        None if transmit.destination == NAT else (HERE if agent is alice else THERE)
+    )
+    wire.run(0.03)
+    assert alice.selected() is None
     assert wire.media == [(alice, Transmit(HELLO, THERE, TransmitKind.RTP))]
 
 

@@ -381,7 +381,7 @@ class TestCtl:
         assert json.loads(ctl("calls", "--json").stdout)[0]["duration_s"] == 8
         text = ctl("status").stdout
         assert "registered as 1001@pbx" in text
-        assert "abcd  in  active  2002  0:08  PCMU  MOS 4.3 loss 1.0% jitter 2 ms" in text
+        assert "abcd  in  active  2002  0:08  PCMU  not encrypted  MOS 4.3 loss 1.0% jitter 2 ms" in text
 
     def test_options_before_and_after(self, desk: Desk, offhook: Offhook, tmp_path: Path) -> None:
         socket = str(tmp_path / "e.sock")

@@ -211,6 +211,21 @@ def test_probing(listening: bool) -> None:
     assert asyncio.run(run()) == ("probed", str(listening))
 
 
+def test_a_deep_probe_is_not_fooled_by_a_port_that_only_accepts() -> None:
+    """Something in front of a PBX that is down: TCP opens, the WebSocket does not."""
+
+    async def run() -> tuple[str, str]:
+        recorder = Recorder()
+        connections = Connections(recorder, ConnectOptions(tls_context(), 10.0), IdSource(random.Random(1)))
+        server = await asyncio.start_server(lambda _, writer: writer.close(), HOST, 0)
+        async with server:
+            address = ServerAddress.parse(f"ws://{HOST}:{server.sockets[0].getsockname()[1]}/ws")
+            connections.carry_out(ProbeServer(address, 2.0, deep=True))
+            return await asyncio.wait_for(recorder.answer, 5)
+
+    assert asyncio.run(run()) == ("probed", "False")
+
+
 @pytest.mark.parametrize(
     "error",
     [

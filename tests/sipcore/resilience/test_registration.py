@@ -215,7 +215,7 @@ def test_retry_after_outlasts_the_background_retry_and_a_new_flow() -> None:
 
 
 def test_a_time_out_gives_the_flow_up_and_doubles() -> None:
-    """The flow is formed anew at once; the next attempt keeps R1's distance."""
+    """The flow is formed anew at once and used at once: the silence was longer than R1's wait."""
     bench = Bench()
     bench.start()
     assert bench.of(SendRegister)[-1].timeout_s == 6.0
@@ -226,8 +226,22 @@ def test_a_time_out_gives_the_flow_up_and_doubles() -> None:
     bench.down()
     bench.up()
     assert bench.sent == 1
-    assert bench.sleep() == 2.0
+    assert bench.sleep() == 0.0
+    assert bench.of(RegistrationAttempt)[-1] == RegistrationAttempt(2, 3)
     assert bench.of(SendRegister)[-1].timeout_s == 12.0
+
+
+def test_silence_counts_as_waiting_and_refusals_wait_in_full() -> None:
+    """R1's distance is between attempts: a time-out shorter than the wait is completed, the last wait is never cut."""
+    bench = Bench(register_timeout=1.5)
+    bench.start()
+    bench.registration.timed_out(1.5, bench.now)
+    assert bench.sleep() == 0.5
+    bench.refuse(500)
+    assert bench.sleep() == 4.0
+    bench.registration.timed_out(1.5, bench.now)
+    assert bench.sleep() == 8.0
+    assert bench.of(RegistrationGaveUp)[-1].attempts == 3
 
 
 def test_an_answer_of_any_kind_ends_the_doubling() -> None:
