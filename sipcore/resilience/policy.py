@@ -123,7 +123,7 @@ def fleet_wait_s(settings: Resilience, ids: IdSource, *, urgent: bool = False) -
 
 
 def probe_wait_s(elapsed_s: float, settings: Resilience, ids: IdSource) -> float | None:
-    """The distance to the next reachability probe: the setting at first, three and a half times it later; None if turned off."""
+    """The distance to the next reachability probe: the setting, growing to three and a half times it; None if off."""
     if settings.probe_interval <= 0:
         return None
     growth = min(_PROBE_GROWTH_MAX, 1.0 + max(0.0, elapsed_s) / _PROBE_GROWTH_S)
