@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from phone.client import Connection
-from tests.lab.asterisk import Asterisk, loopback_address
+from tests.lab.asterisk import Asterisk
 from tests.lab.relay import Relay
 from tests.lab.sip_proxy import Refusal, SipProxy, retry_after, stale_nonce
 from tests.lab.waiting import wait_until
@@ -30,7 +30,7 @@ _PROXY_PORT = 8090
 @pytest.fixture
 def proxy(asterisk: Asterisk) -> Iterator[SipProxy]:
     """A SIP-aware proxy in front of the run's Asterisk."""
-    with SipProxy(asterisk.ws_uri, loopback_address(), _PROXY_PORT) as running:
+    with SipProxy(asterisk.ws_uri, asterisk.address, _PROXY_PORT) as running:
         yield running
 
 
