@@ -178,7 +178,7 @@ def test_a_speaker_plugged_in_during_a_call_is_found(pulse: SoundServer, tmp_pat
     """PortAudio's list of devices is as old as its start, and the microphone's stream is in the way of another."""
 
     async def test() -> None:
-        # A source that flows from the start: PortAudio waits for the first block of a null source, for ten seconds at times.
+        # One that flows from the start: PortAudio waits for the first block of a null source, at times ten seconds.
         pulse.pactl("load-module", "module-sine-source", "source_name=only")
         for sink in ("spk", "mic", "ring"):
             pulse.unplug(sink)
