@@ -11,11 +11,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.offhook-installed
 PYTEST := $(BIN)/pytest
 ROOMS := sipcore audio phone tui
-SYSTEM_PACKAGES := libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils debootstrap tshark tmux iproute2 espeak-ng
+SOUND_PACKAGES := libportaudio2 libasound2-plugins
+SYSTEM_PACKAGES := $(SOUND_PACKAGES) pulseaudio pulseaudio-utils debootstrap tshark tmux iproute2 espeak-ng
 UNIT := not lab and not audio and not journey and not slow
 SEEDS ?= 500
 
-.PHONY: help venv system check fix test unit slow lab lab-tests journeys fuzz sim demo bench-call bench-secure interop bench-console i18n screens clean
+.PHONY: help venv system sound check fix test unit slow lab lab-tests journeys fuzz sim demo bench-call bench-secure interop bench-console i18n screens clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,21 +28,29 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-system:  ## what apt must give for the lab and the sound tests (installs as root, else says what to run)
+# $(call apt_packages,PACKAGES,WHAT NEEDS THEM): installs what is missing as root, else says what to run and goes on.
+define apt_packages
 	@missing=(); \
-	for package in $(SYSTEM_PACKAGES); do \
+	for package in $(1); do \
 	  [ "$$(dpkg-query -W -f='$${db:Status-Status}' $$package 2>/dev/null)" = installed ] || missing+=("$$package"); \
 	done; \
 	if [ $${#missing[@]} -eq 0 ]; then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then \
-	  echo "system: no apt-get here; the lab and the sound tests need: $${missing[*]}" >&2; \
+	  echo "no apt-get here; $(2) needs: $${missing[*]}" >&2; \
 	elif [ "$$(id -u)" -ne 0 ]; then \
-	  echo "system: to run the lab and the sound tests too: sudo apt-get install $${missing[*]}" >&2; \
+	  echo "for $(2): sudo apt-get install $${missing[*]}" >&2; \
 	else \
 	  export DEBIAN_FRONTEND=noninteractive; \
 	  apt-get update -qq || true; \
 	  apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null; \
 	fi
+endef
+
+system:  ## what apt must give for the lab and the sound tests (installs as root, else says what to run)
+	$(call apt_packages,$(SYSTEM_PACKAGES),the lab and the sound tests)
+
+sound:  ## what apt must give for sound devices (installs as root, else says what to run)
+	$(call apt_packages,$(SOUND_PACKAGES),sound devices)
 
 check: venv  ## format, lint, types, import contracts, size of modules
 	$(BIN)/ruff format --check .
@@ -87,7 +96,7 @@ fuzz: venv  ## a million messages at the parsers
 sim: venv  ## the deterministic simulation: make sim SEEDS=10000
 	OFFHOOK_SIM_SEEDS=$(SEEDS) $(PYTEST) -q tests/sim --timeout 0
 
-demo: venv  ## Offhook against an embedded PBX, nothing to configure
+demo: venv sound  ## Offhook against an embedded PBX, nothing to configure
 	$(BIN)/offhook --demo
 
 bench-call: venv system  ## figures of a call: start, ctl round trip, CPU, memory, packet intervals
