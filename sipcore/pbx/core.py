@@ -18,7 +18,7 @@ from sipcore.auth.verifier import Verdict, Verifier
 from sipcore.config import Account, ServerAddress
 from sipcore.dialog.calls import Calls
 from sipcore.errors import ParseError
-from sipcore.events import CallId, CloseFlow, Event, FlowId, Transmit
+from sipcore.events import CallId, Event, FlowId, Transmit
 from sipcore.message.parse import Keepalive, MalformedMessage, parse_keepalive, parse_message
 from sipcore.message.uri import NameAddr, Uri
 from sipcore.pbx.registrar import Registrar
@@ -66,7 +66,7 @@ class Pbx:
         self._name = name
         self._verifier = Verifier(domain, users, ids)
         self._legs: dict[FlowId, _Leg] = {}
-        self._effects: list[Transmit | CloseFlow] = []
+        self._effects: list[Transmit] = []
         self._events: list[LegEvent] = []
         self.registrar = Registrar()
 
@@ -168,7 +168,7 @@ class Pbx:
         parts = [part for leg in self._legs.values() for part in (leg.layer, leg.calls)]
         return min((at for part in parts if (at := part.next_timeout()) is not None), default=None)
 
-    def effects(self) -> list[Transmit | CloseFlow]:
+    def effects(self) -> list[Transmit]:
         """Drain what must be done, in order."""
         effects, self._effects = self._effects, []
         return effects

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sipcore.aio.websocket import ServerConnection, listen_websocket
 from sipcore.config import ServerAddress
-from sipcore.events import CloseFlow, FlowId, Transmit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sipcore.events import FlowId
     from sipcore.pbx.core import LegEvent, Pbx
 
 _T = TypeVar("_T")
@@ -97,14 +97,8 @@ class PbxServer:
     def _drain(self) -> bool:
         effects, events = self._pbx.effects(), self._pbx.events()
         for effect in effects:
-            connection = self._connections.get(effect.flow)
-            match effect:
-                case Transmit() if connection is not None:
-                    connection.send(effect.data)
-                case CloseFlow() if connection is not None:
-                    connection.abort()
-                case _:
-                    pass  # the client is gone
+            if (connection := self._connections.get(effect.flow)) is not None:
+                connection.send(effect.data)
         for event in events:
             self._on_event(event)
         return bool(effects or events)

@@ -230,7 +230,7 @@ def test_sound_survives_loss_and_jitter(
     assert relay.datagrams > 500
     match = heard_in(speech, earpiece)
     print(f"echo with loss and jitter: {match.coefficient:.4f}, {match.delay_s * 1000:.0f} ms, {call['media']}")
-    assert match.coefficient >= 0.6  # 0.96 on an idle machine; concealed frames do not correlate
+    assert match.coefficient >= 0.7  # 0.96 on an idle machine; concealed frames do not correlate
 
 
 def test_tshark_finds_nothing_malformed(

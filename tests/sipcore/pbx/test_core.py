@@ -64,8 +64,7 @@ class Wire:
                         pass
             for answer in self.pbx.effects():
                 moved = True
-                if isinstance(answer, Transmit):
-                    self.phone.receive(answer.data, self.flow, self.now)
+                self.phone.receive(answer.data, self.flow, self.now)
             self.heard += self.phone.events()
             self.legs += self.pbx.events()
 
@@ -175,7 +174,7 @@ def test_a_call_without_credentials_is_challenged_and_reaches_nobody() -> None:
         FLOW,
         wire.now,
     )
-    answers = [effect.data for effect in wire.pbx.effects() if isinstance(effect, Transmit)]
+    answers = [effect.data for effect in wire.pbx.effects()]
     assert any(answer.startswith(b"SIP/2.0 401") for answer in answers)
     assert len(wire.legs) == before
     assert wire.pbx.events() == []
