@@ -20,7 +20,7 @@ Samples = npt.NDArray[np.float64]
 
 _COMMON_RATE = 8000
 _SEGMENT_S = 0.5
-_SEARCH_S = 0.02
+_SEARCH_S = 0.12
 _SENTENCE = (
     "The quick brown fox jumps over the lazy dog. Please hold the line, your call is important to us. "
     "One, two, three, four, five, six, seven, eight, nine, ten."
@@ -97,8 +97,8 @@ def correlate(reference: Samples, recording: Samples, *, rate: int, recording_ra
     """Find a reference in a recording.
 
     The delay is where the whole reference fits best. The coefficient is the mean over half-second segments, weighted
-    by their energy, each allowed to slip 20 ms around that delay: a jitter buffer that inserts one frame in a pause is
-    not a loss of quality, a missing or distorted stretch is.
+    by their energy, each allowed to slip 120 ms around that delay: a jitter buffer that rises with a late packet is not
+    a loss of quality, a missing or distorted stretch is.
     """
     ours = _prepare(reference, rate)
     heard = _prepare(recording, recording_rate or rate)
