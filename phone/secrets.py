@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from phone import paths
+from phone.private_file import replace_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -175,18 +176,9 @@ def _read_file(file: Path) -> dict[str, str]:
 
 
 def _write_file(file: Path, passwords: dict[str, str]) -> None:
-    """Replace the file in one step, so that no moment shows it open to others or half written."""
     lines = [f"{_quoted(name)} = {_quoted(value)}\n" for name, value in sorted(passwords.items())]
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-            handle.writelines(lines)
-            handle.flush()
-            os.fsync(descriptor)
-        temporary.replace(file)
+        replace_private(file, "".join(lines))
     except OSError as error:
         raise SecretError(f"{file} cannot be written: {error.strerror}; correct its directory's permissions.") from None
 

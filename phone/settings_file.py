@@ -5,13 +5,13 @@ The file is replaced in one step and readable by its owner alone.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from phone.config_layers import ConfigError
+from phone.private_file import replace_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,16 +58,7 @@ def write_text(file: Path, text: str) -> None:
 
     Raises ConfigError with a sentence.
     """
-    target = file.resolve()
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-            handle.write(text)
-            handle.flush()
-            os.fsync(descriptor)
-        temporary.replace(target)
+        replace_private(file.resolve(), text)
     except OSError as error:
         raise ConfigError(f"{file} cannot be written: {error.strerror}; correct its directory's permissions.") from None

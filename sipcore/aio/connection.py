@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    import asyncio
     import ssl
 
 MAX_MESSAGE = 131072
@@ -59,6 +60,24 @@ class Connection(Protocol):
     def close(self) -> None:
         """End it: gracefully if the far end cooperates, at once otherwise."""
         ...
+
+
+class TransportAddresses:
+    """The addresses of a connection that is an asyncio transport."""
+
+    _transport: asyncio.BaseTransport | None
+
+    @property
+    def local_address(self) -> tuple[str, int]:
+        """Our address and port."""
+        name = self._transport.get_extra_info("sockname") if self._transport else None
+        return (str(name[0]), int(name[1])) if name else ("", 0)
+
+    @property
+    def peer_address(self) -> str:
+        """The far end's IP address."""
+        name = self._transport.get_extra_info("peername") if self._transport else None
+        return str(name[0]) if name else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
-from sipcore.aio.connection import MAX_UNSENT, ConnectionListener, ConnectOptions
+from sipcore.aio.connection import MAX_UNSENT, ConnectionListener, ConnectOptions, TransportAddresses
 from sipcore.aio.failures import describe
 from sipcore.aio.sockets import connect_tcp
 
@@ -16,25 +16,13 @@ if TYPE_CHECKING:
     from sipcore.locate import Target
 
 
-class StreamConnection(asyncio.Protocol):
+class StreamConnection(TransportAddresses, asyncio.Protocol):
     """A TCP or TLS connection."""
 
     def __init__(self, listener: ConnectionListener, server: ServerAddress) -> None:
         self._listener: ConnectionListener | None = listener
         self._server = server
         self._transport: asyncio.Transport | None = None
-
-    @property
-    def local_address(self) -> tuple[str, int]:
-        """Our address and port."""
-        name = self._transport.get_extra_info("sockname") if self._transport else None
-        return (str(name[0]), int(name[1])) if name else ("", 0)
-
-    @property
-    def peer_address(self) -> str:
-        """The far end's IP address."""
-        name = self._transport.get_extra_info("peername") if self._transport else None
-        return str(name[0]) if name else ""
 
     def send(self, data: bytes) -> None:
         """Send bytes; a connection that does not take them is given up."""

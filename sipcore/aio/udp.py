@@ -6,6 +6,7 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING, Any, cast
 
+from sipcore.aio.connection import TransportAddresses
 from sipcore.aio.failures import describe
 from sipcore.aio.sockets import family_of, set_options
 
@@ -15,25 +16,13 @@ if TYPE_CHECKING:
     from sipcore.locate import Target
 
 
-class UdpConnection(asyncio.DatagramProtocol):
+class UdpConnection(TransportAddresses, asyncio.DatagramProtocol):
     """A connected UDP socket."""
 
     def __init__(self, listener: ConnectionListener, server: ServerAddress) -> None:
         self._listener: ConnectionListener | None = listener
         self._server = server
         self._transport: asyncio.DatagramTransport | None = None
-
-    @property
-    def local_address(self) -> tuple[str, int]:
-        """Our address and port."""
-        name = self._transport.get_extra_info("sockname") if self._transport else None
-        return (str(name[0]), int(name[1])) if name else ("", 0)
-
-    @property
-    def peer_address(self) -> str:
-        """The far end's IP address."""
-        name = self._transport.get_extra_info("peername") if self._transport else None
-        return str(name[0]) if name else ""
 
     def send(self, data: bytes) -> None:
         """Send one datagram."""
