@@ -13,10 +13,11 @@ PYTEST := $(BIN)/pytest
 ROOMS := sipcore audio phone tui
 SOUND_PACKAGES := libportaudio2 libasound2-plugins
 SYSTEM_PACKAGES := $(SOUND_PACKAGES) pulseaudio pulseaudio-utils debootstrap tshark tmux iproute2 espeak-ng
+BENCH_PACKAGES := gcc libc6-dev sox
 UNIT := not lab and not audio and not journey and not slow
 SEEDS ?= 500
 
-.PHONY: help venv system sound check fix test unit slow lab lab-tests journeys fuzz sim demo bench-call bench-secure interop bench-console i18n screens clean
+.PHONY: help venv system sound check fix test unit slow lab lab-tests journeys fuzz sim sim-planted demo bench-call bench-calls bench-media bench-secure interop bench-console bench-first-run i18n screens clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,7 +95,10 @@ fuzz: venv  ## a million messages at the parsers
 	OFFHOOK_FUZZ=1000000 $(PYTEST) -q tests/fuzz --timeout 0
 
 sim: venv  ## the deterministic simulation: make sim SEEDS=10000
-	OFFHOOK_SIM_SEEDS=$(SEEDS) $(PYTEST) -q tests/sim --timeout 0
+	OFFHOOK_SIM_SEEDS=$(SEEDS) $(PYTEST) -q -n 2 -m "not slow" tests/sim --timeout 0
+
+sim-planted: venv  ## bugs put in on purpose: after how many seeds the simulation finds each
+	$(BIN)/python -m tests.sim.planted
 
 demo: venv sound  ## Offhook against an embedded PBX, nothing to configure
 	$(BIN)/offhook --demo
@@ -105,17 +109,27 @@ bench-call: venv system  ## figures of a call: start, ctl round trip, CPU, memor
 bench-secure: venv system  ## what encryption costs: CPU against a plain call, memory, answer to first packet
 	$(BIN)/python -m bench.secure
 
+# QUICK=1 takes fewer clips, PART=virtual or PART=live one half. PESQ comes as source and needs a compiler.
+bench-media: venv system  ## what is heard under loss, jitter and drift (PESQ), and when: mouth to ear, pacing, CPU; one table
+	$(call apt_packages,$(BENCH_PACKAGES),the scores of bench-media)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m bench.media $(if $(QUICK),--quick) $(if $(PART),--$(PART))
+
 interop: venv system  ## calls with a browser's phone (headless Chromium, jssip), both ways; needs Node 20 and Chromium
 	$(BIN)/python -m bench.browser
 
-# ROWS=reset,503 RUNS=5 QUICK=1 PEERS=offhook narrow it down; all of it takes about an hour and a half.
+# ROWS=reset,503 RUNS=5 QUICK=1 PEERS=offhook,jssip JOBS=2 narrow it down or widen it; Offhook alone takes about 35 minutes.
 bench-resilience: venv system  ## every fault of docs/resilience.md in front of a real PBX, one table
 	$(BIN)/python -m bench.resilience $(if $(ROWS),--rows $(ROWS)) $(if $(RUNS),--runs $(RUNS)) $(if $(QUICK),--quick)
 
-# Texts are marked with _(), _n(), mark() or _mark(); the made-up language "pseudo" finds those that are not.
+# ROWS=reset,address PHONES=offhook,jssip,baresip QUICK=1 narrow it down or widen it; Offhook alone takes about 25 minutes.
+bench-calls: venv system  ## what the far end of a call hears of every fault, one table
+	$(BIN)/python -m bench.calls $(if $(ROWS),--rows $(ROWS)) $(if $(PHONES),--phones $(PHONES)) $(if $(QUICK),--quick)
+
+# Texts are marked with _(), _n(), mark(), _mark() or as a Phrase; the made-up language "pseudo" finds those that are not.
 i18n: venv  ## extract the texts, merge them into the translations, compile them
-	$(BIN)/pybabel -q extract -k _ -k _n:1,2 -k _mark -k mark --no-location --no-wrap --sort-output --project offhook \
-	  --copyright-holder "Offhook contributors" --msgid-bugs-address CONTRIBUTING.md -o tui/locale/offhook.pot phone/settings_table.py tui
+	$(BIN)/pybabel -q extract -k _ -k _n:1,2 -k _mark -k mark -k Phrase --no-location --no-wrap --sort-output --project offhook \
+	  --copyright-holder "Offhook contributors" --msgid-bugs-address CONTRIBUTING.md -o tui/locale/offhook.pot sipcore audio phone tui
 	$(BIN)/pybabel -q update --no-wrap --no-fuzzy-matching --ignore-obsolete -D offhook -i tui/locale/offhook.pot -d tui/locale
 	$(BIN)/pybabel -q compile -D offhook -d tui/locale
 
@@ -124,6 +138,9 @@ screens: venv  ## draw the pictures of docs/screens anew
 
 bench-console: venv  ## what the console costs: bytes to a terminal, first paint, key to first byte, memory, CPU
 	$(BIN)/python -m bench.console_bytes
+
+bench-first-run: venv sound  ## from a fresh clone to a registered console: `make demo`, first and second run
+	$(BIN)/python -m bench.first_run
 
 clean:  ## remove what the tools left (not the lab's cache, which lives outside)
 	rm -rf $(VENV) build dist reports .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

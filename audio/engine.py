@@ -34,7 +34,6 @@ from audio.io.commands import (
     SendDtmf,
     Stop,
 )
-from audio.io.device import PortAudioBackend
 from audio.io.devices import DeviceSet
 from audio.io.events import (
     AudioDeviceLost,
@@ -46,16 +45,17 @@ from audio.io.events import (
     Levels,
 )
 from audio.io.probe import DeviceList, probe_devices
-from audio.io.realtime import RealtimeGuard
+from audio.io.realtime import RealtimeGuard, keep_one_arena
 from audio.io.settings import AudioSettings, Role, WaveFile
 from audio.io.sockets import MediaSockets, NoMediaPort, bind_pair
+from audio.io.sound import SoundBackend
 from audio.io.thread import MediaThread
 from audio.io.tone import ToneSource
 from audio.io.wave import WaveMicrophone, WaveProblem, WaveSpeaker, load_wave
 from audio.session import MediaSession
 from audio.stream.recorder import numbered_path
 from audio.stream.tones import Country, ToneKind
-from sipcore.errors import LocalProtocolError
+from sipcore.errors import LocalProtocolError, Phrase
 from sipcore.ids import IdSource
 from sipcore.media import CryptoKey, IceCredentials, LocalMedia, MediaParameters
 
@@ -116,12 +116,14 @@ class AudioEngine:
         loop: asyncio.AbstractEventLoop | None = None,
         backend: DeviceBackend | None = None,
     ) -> None:
+        keep_one_arena()
         self.settings = settings
         self._ids = ids or IdSource(random.SystemRandom())
         self._on_event = on_event
         self._loop = loop
-        self._backend = BackendThread(backend or PortAudioBackend())
+        self._backend = BackendThread(backend or SoundBackend())
         self._thread = MediaThread(self._from_thread)
+        self._ended = False
         self._guard = RealtimeGuard()
         self._calls: dict[str, _Call] = {}
         self._certificate: DtlsCertificate | None = None
@@ -129,7 +131,9 @@ class AudioEngine:
         self._tones: dict[Role, ToneKind] = {}
         self._devices = DeviceSet(settings, self._backend, self._thread, self._deliver)
         self._recordings: list[WaveSpeaker] = []
-        self._recorded = 0
+        self.recorded = 0
+        """How many calls were recorded to files."""
+
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -------------------------------------------------------------------------------------------- life and devices
@@ -146,8 +150,7 @@ class AudioEngine:
         for task in self._tasks:
             task.cancel()
         self._devices.give_back()
-        self._thread.send(Stop())
-        await asyncio.to_thread(self._thread.join, _STOP_DEADLINE_S)
+        await self._end_thread(Stop())
         self._calls.clear()
         self._guard.release()
         await self.recordings_finished(_STOP_DEADLINE_S)
@@ -156,6 +159,16 @@ class AudioEngine:
         except TimeoutError:
             _log.warning("! the sound system hangs; it is left behind")
         self._backend.end()
+
+    async def hand_over(self) -> None:
+        """Give all calls' ports back without a word to the far ends: another process goes on. :meth:`stop` follows."""
+        await self._end_thread(Stop(quietly=True))
+
+    async def _end_thread(self, stop: Stop) -> None:
+        if not self._ended:
+            self._ended = True
+            self._thread.send(stop)
+            await asyncio.to_thread(self._thread.join, _STOP_DEADLINE_S)
 
     async def set_devices(
         self, *, input: str | None = None, output: str | None = None, ring: str | None = None
@@ -237,11 +250,11 @@ class AudioEngine:
             rtcp_mux=dtls,
             fingerprint=certificate.fingerprint if certificate is not None else None,
             crypto=await asyncio.to_thread(_fresh_keys, self._ids) if sdes else (),
-            ice=IceCredentials(self._ids.token(40), self._ids.token(128)) if dtls else None,
+            ice=self._ice_credentials() if dtls else None,
         )
         if self._calls.get(call) is not entry:
             sockets.close()
-            raise LocalProtocolError(f"call {call} ended while its sound was made ready")
+            raise LocalProtocolError(Phrase("call {call} ended while its sound was made ready", call=call))
         session = MediaSession(call, core, microphone=microphone, certificate=certificate, ids=self._ids)
         self._thread.send(AddSession(session, sockets))
         return media
@@ -249,7 +262,8 @@ class AudioEngine:
     async def rehome(self, call: str, local_address: str) -> LocalMedia | None:
         """The call's media from another local address, for the re-INVITE that tells of it; ``None`` if it is gone.
 
-        The stream goes on: same SSRC, sequence numbers, keys and jitter buffer.
+        The stream goes on: same SSRC, sequence numbers, keys and jitter buffer. Where connectivity is checked, the
+        offer restarts ICE; until it is answered the path of before is used.
         """
         entry = self._calls.get(call)
         if entry is None or entry.media is None:
@@ -257,10 +271,20 @@ class AudioEngine:
         sockets = self._bind(local_address, None)
         entry.address = local_address
         entry.media = dataclasses.replace(
-            entry.media, address=local_address, rtp_port=sockets.rtp_port, rtcp_port=sockets.rtcp_port
+            entry.media,
+            address=local_address,
+            rtp_port=sockets.rtp_port,
+            rtcp_port=sockets.rtcp_port,
+            # RFC 8445 §2.4: other credentials are what makes an offer an ICE restart.
+            ice=self._ice_credentials() if entry.media.ice is not None else None,
         )
         self._thread.send(ReplaceSockets(call, sockets))
         return entry.media
+
+    def local_address(self, call: str) -> str | None:
+        """Where the call's media is bound; ``None`` where it has none."""
+        entry = self._calls.get(call)
+        return None if entry is None else entry.address
 
     def configure(self, call: str, parameters: MediaParameters) -> None:
         """Media as an offer/answer round agreed; the first packet leaves at once, sound device or not.
@@ -295,7 +319,7 @@ class AudioEngine:
         Raises :class:`sipcore.errors.LocalProtocolError` for another character.
         """
         if not _DTMF.issuperset(digits):
-            raise LocalProtocolError(f"{digits!r} holds a character that is no telephone key")
+            raise LocalProtocolError(Phrase("{digits!r} holds a character that is no telephone key", digits=digits))
         entry = self._calls.get(call)
         if entry is None or entry.parameters is None or entry.parameters.send_dtmf is None:
             return False
@@ -340,6 +364,9 @@ class AudioEngine:
                 self._recordings.append(recording)
         return not self._recordings
 
+    def _ice_credentials(self) -> IceCredentials:
+        return IceCredentials(self._ids.token(40), self._ids.token(128))
+
     def _bind(self, address: str, port: int | None) -> MediaSockets:
         settings = self.settings
         return bind_pair(
@@ -367,8 +394,8 @@ class AudioEngine:
     def _start_recording(self, call: str) -> None:
         match self.settings.choice(Role.SPEAKER):
             case WaveFile(path):
-                self._recorded += 1
-                numbered = numbered_path(path, self._recorded)
+                self.recorded += 1
+                numbered = numbered_path(path, self.recorded)
                 speaker = WaveSpeaker(numbered, lambda text: self._from_thread(AudioProblem(text, Role.SPEAKER)))
                 self._recordings.append(speaker)
                 self._thread.send(Record(call, speaker, numbered))
@@ -382,7 +409,11 @@ class AudioEngine:
         try:
             found = await loop.getaddrinfo(parameters.remote_address, None, family=family, type=socket.SOCK_DGRAM)
         except OSError as error:
-            sentence = f"The far end's sound address {parameters.remote_address} cannot be found ({error.strerror})."
+            sentence = Phrase(
+                "The far end's sound address {address} cannot be found ({why}).",
+                address=str(parameters.remote_address),
+                why=error.strerror or str(error),
+            )
             self._deliver(AudioProblem(sentence))
             return
         self._thread.send(Configure(call, dataclasses.replace(parameters, remote_address=str(found[0][4][0]))))

@@ -230,6 +230,10 @@ class MediaSession:
         self.core.close(now)
         if self._secure is not None:
             self._secure.close()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Say nothing; the recording is finished."""
         if self.speaker is not None:
             self.speaker.close()
             self.speaker = None

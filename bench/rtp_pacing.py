@@ -1,10 +1,11 @@
 """How evenly the audio engine sends: intervals between RTP packets over some seconds, its CPU and its memory.
 
-    python -m bench.rtp_pacing --seconds 30 [--busy 2] [--device default] [--json]
+    python -m bench.rtp_pacing --seconds 30 [--busy 2] [--device default] [--plain] [--json]
 
 The engine runs in a process of its own, as it does in the phone; this process is the far end and takes the time as
 packets arrive on loopback, from the kernel's own time stamps where it gives them. Beside it runs a bare loop that
-does nothing but sleep and send: what the machine itself adds in the same seconds.
+does nothing but sleep and send: what the machine itself adds in the same seconds. A device other than `synthetic` or
+`none` is one of a sound server of the bench's own, with null sinks.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from typing import Any
 
 from audio.engine import AudioEngine, AudioSettings
 from sipcore.media import PCMU, Direction, MediaParameters
+from tests.lab.sound import SoundServer
 
 _SO_TIMESTAMPNS = 35
-_WARM_UP_PACKETS = 25
+_WARM_UP_PACKETS = 100
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -39,13 +41,14 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--busy", type=int, default=0, help="processes that do nothing but burn CPU meanwhile")
     parser.add_argument("--device", default="synthetic", help="input and output, as in the configuration")
+    parser.add_argument("--plain", action="store_true", help="without real-time scheduling, as where it is forbidden")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     burners = [multiprocessing.Process(target=_burn, daemon=True) for _ in range(arguments.busy)]
     for burner in burners:
         burner.start()
     try:
-        figures = measure(arguments.seconds, arguments.device)
+        figures = measure(arguments.seconds, arguments.device, plain=arguments.plain)
     finally:
         for burner in burners:
             burner.kill()
@@ -58,17 +61,25 @@ def main() -> int:
     return 0
 
 
-def measure(seconds: float, device: str = "synthetic") -> dict[str, Any]:
+def measure(seconds: float, device: str = "synthetic", *, plain: bool = False) -> dict[str, Any]:
     """The figures of one call of ``seconds``."""
+    if device in ("synthetic", "none"):
+        return _measure(seconds, device, dict(os.environ), plain)
+    with SoundServer() as server:
+        return _measure(seconds, device, server.client_environment(), plain)
+
+
+def _measure(seconds: float, device: str, environment: dict[str, str], plain: bool) -> dict[str, Any]:
     far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     far.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
     far.bind(("127.0.0.1", 0))
     far.settimeout(5.0)
     port = far.getsockname()[1]
     child = subprocess.Popen(
-        [sys.executable, "-m", "bench.rtp_pacing", "--engine", str(port), str(seconds + 2.0), device],
+        [sys.executable, "-m", "bench.rtp_pacing", "--engine", str(port), str(seconds + 4.0), device],
         stdout=subprocess.PIPE,
         text=True,
+        env=environment | ({"OFFHOOK_BENCH_PLAIN": "1"} if plain else {}),
     )
     floor = _Floor(seconds)
     arrivals: list[float] = []
@@ -166,6 +177,10 @@ def _pss_kib(pid: int) -> int:
     return 0
 
 
+def _forbidden(*arguments: object) -> None:
+    raise PermissionError
+
+
 def _burn() -> None:
     while True:
         pass
@@ -173,6 +188,10 @@ def _burn() -> None:
 
 async def run_engine(port: int, seconds: float, device: str) -> None:
     """The measured process: one call to ``port``."""
+    if os.environ.get("OFFHOOK_BENCH_PLAIN"):
+        # What a user without the right to it has; the limit is inherited by every thread.
+        for name in ("sched_setscheduler", "setpriority"):
+            setattr(os, name, _forbidden)
     engine = AudioEngine(AudioSettings(input=device, output=device, ring="none"), on_event=lambda event: None)
     await engine.start()
     await engine.open("bench", "127.0.0.1")

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Literal
 from audio.engine import NoMediaPort
 from phone.lines import MAX_CALLS, Line, Lines
 from phone.offers import Readiness, answers, offers, readiness_for
+from phone.outage import Outage
 from phone.protocol import events as ev
 from phone.protocol.commands import CommandRefused
+from phone.protocol.phrases import Phrase
 from phone.protocol.snapshots import CallSlice, HistoryEntry
-from phone.translate import clean_untrusted, outcome_of
+from phone.translate import clean_untrusted, outcome_of, worded
 from phone.waiting import Waiting, refusal, within
 from sipcore.errors import SipError
 from sipcore.sdp.offer_answer import Unacceptable
@@ -77,6 +79,7 @@ class Calls:
         self._deliver = deliver
         self._write_down = write_down
         self._clock = clock
+        self.outage = Outage(self.lines, agent, audio, state=state, emit=emit, clock=clock)
         self._held_back: list[sip.Event] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -153,7 +156,7 @@ class Calls:
             outcome=outcome_of(event, incoming=call.direction == "in"),
             peer=call.peer,
             status=event.status,
-            reason=line.given_up or clean_untrusted(event.reason),
+            reason=worded(line.given_up or event.reason),
             duration_s=0.0 if call.answered_at is None else round(max(0.0, at - call.answered_at), 3),
         )
         self._emit(ended)
@@ -167,9 +170,9 @@ class Calls:
     async def dial(self, target: str) -> str:
         """Call ``target``; returns the call's id once the INVITE is sent."""
         if not self._agent.stack.may_call:
-            raise CommandRefused("not_registered", "The phone is not registered; see offhook ctl status.")
+            raise CommandRefused("not_registered", Phrase("The phone is not registered; see offhook ctl status."))
         if len(self.lines) >= MAX_CALLS:
-            raise CommandRefused("lines_taken", f"All {MAX_CALLS} lines are taken; end a call first.")
+            raise CommandRefused("lines_taken", Phrase("All {n} lines are taken; end a call first.", n=MAX_CALLS))
         profiles = self._profiles_to_offer()
         line = self.lines.new()
         before = self.lines.current
@@ -190,7 +193,7 @@ class Calls:
         """What the stack says of the call meanwhile waits until the call has its id and was announced."""
         self._held_back = []
         try:
-            with _refusing(f"{target!r:.80} cannot be called"):
+            with _refusing(Phrase("{target!r:.80} cannot be called", target=target)):
                 first, *others = offered
                 line.sip = self._agent.run(
                     lambda now: self._agent.stack.dial(target, first, now, fallbacks=tuple(others))
@@ -209,11 +212,11 @@ class Calls:
 
     async def _answer(self, line: Line) -> None:
         if line.answering:
-            raise CommandRefused("call_state", f"Call {line.id} is being answered already.")
+            raise CommandRefused("call_state", Phrase("Call {call} is being answered already.", call=line.id))
         line.answering = True
         before = self.lines.current
         try:
-            with _refusing(f"Call {line.id} cannot be answered"):
+            with _refusing(Phrase("Call {call} cannot be answered", call=line.id)):
                 await self._answer_with(line, *answers(self._account.media, secure=self._agent.stack.server.secure))
         except CommandRefused:
             self._audio.close_call(line.id)
@@ -239,7 +242,7 @@ class Calls:
         """End a call; one that rings here is rejected with 486."""
         line, call = self.lines.choose(self._state(), "hangup", name)
         stack = self._agent.stack
-        with _refusing(f"Call {line.id} cannot be ended"):
+        with _refusing(Phrase("Call {call} cannot be ended", call=line.id)):
             if call.direction == "in" and call.state == "ringing":
                 self._run(line, lambda sip_call, now: stack.reject(sip_call, BUSY_HERE, "", now))
             else:
@@ -255,11 +258,14 @@ class Calls:
             pass  # it has ended by itself
 
     async def hold(self, name: str | None = None) -> None:
-        """Put a call on hold; returns once the far end agreed."""
+        """Put a call on hold; returns once the far end agreed, or at once where it can only be told later."""
         line, _ = self.lines.choose(self._state(), "hold", name)
         had_microphone = self.lines.current == line.id
         if had_microphone:
             self._give_microphone(None)
+        if self.outage.hides(line):
+            self.outage.hold(line, hold=True)
+            return
         try:
             await self._agreed(line, "hold", self._agent.stack.hold)
         except CommandRefused:
@@ -271,7 +277,10 @@ class Calls:
         """Take a call off hold; the one that was current is held."""
         line, _ = self.lines.choose(self._state(), "resume", name)
         self._hold_others(line)
-        await self._agreed(line, "resume", self._agent.stack.resume)
+        if self.outage.hides(line):
+            self.outage.hold(line, hold=False)
+        else:
+            await self._agreed(line, "resume", self._agent.stack.resume)
         self._give_microphone(line.id)
 
     async def mute(self, name: str | None = None, *, muted: bool) -> None:
@@ -285,8 +294,8 @@ class Calls:
         """Send digits in a call: as telephone-events, or one INFO each where the far end takes none."""
         line, _ = self.lines.choose(self._state(), "dtmf", name)
         if not digits or len(digits) > _MAX_DIGITS:
-            raise CommandRefused("digits", f"Give 1 to {_MAX_DIGITS} digits of 0-9 * # A-D.")
-        with _refusing("The digits cannot be sent"):
+            raise CommandRefused("digits", Phrase("Give 1 to {n} digits of 0-9 * # A-D.", n=_MAX_DIGITS))
+        with _refusing(Phrase("The digits cannot be sent")):
             if self._audio.send_dtmf(line.id, digits):
                 return
             for digit in digits:
@@ -297,6 +306,10 @@ class Calls:
     async def transfer(self, target: str, name: str | None = None) -> None:
         """Send the far end of a call to ``target``; returns once that worked, or while it rings there."""
         line, _ = self.lines.choose(self._state(), "transfer", name)
+        if self.outage.hides(line):
+            raise CommandRefused(
+                "not_connected", Phrase("The PBX cannot be reached now; transfer the call once it is back.")
+            )
         await self._agreed(line, "transfer", lambda call, now: self._agent.stack.transfer(call, target, now))
 
     # --- helpers -------------------------------------------------------------------------------------------
@@ -305,7 +318,7 @@ class Calls:
         """Run a verb of the stack on a call; raises SipError."""
         call = line.sip
         if call is None:
-            raise CommandRefused("call_state", f"Call {line.id} is only beginning; try again.")
+            raise CommandRefused("call_state", Phrase("Call {call} is only beginning; try again.", call=line.id))
         self._agent.run(lambda now: verb(call, now))
 
     async def _agreed(
@@ -316,7 +329,7 @@ class Calls:
     ) -> None:
         """Run a verb and wait for the far end's word; raises CommandRefused when it is no."""
         decision = self._waiting.expect(verb, line.id)
-        with _refusing(f"Call {line.id} cannot do that"):
+        with _refusing(Phrase("Call {call} cannot do that", call=line.id)):
             self._run(line, action)
         if sentence := refusal(await within(decision, AGREEMENT_TIMEOUT_S), verb):
             raise CommandRefused("refused", sentence)
@@ -326,17 +339,19 @@ class Calls:
         try:
             return profiles_to_offer(self._account.media, self._agent.stack.server)
         except ValueError as error:
-            raise CommandRefused("media", f"No call can be made: {error}.") from None
+            raise CommandRefused("media", Phrase("No call can be made: {why}.", why=worded(str(error)))) from None
 
     async def _open_media(self, line: Line, ready: Readiness) -> LocalMedia:
         address = self._agent.local_address
         if not address:
-            raise CommandRefused("not_connected", "There is no connection to the PBX; see offhook ctl status.")
-        with _refusing(f"Call {line.id} has ended"):
+            raise CommandRefused("not_connected", Phrase("There is no connection to the PBX; see offhook ctl status."))
+        with _refusing(Phrase("Call {call} has ended", call=line.id)):
             try:
                 return await self._audio.open(line.id, address, dtls=ready.dtls, sdes=ready.sdes)
             except (NoMediaPort, OSError) as error:
-                raise CommandRefused("no_port", f"No port is free for the call's sound: {error}") from None
+                raise CommandRefused(
+                    "no_port", Phrase("No port is free for the call's sound: {why}", why=worded(str(error)))
+                ) from None
 
     def _hold_others(self, line: Line) -> None:
         """Put who is talked to on hold. Nobody waits for the answer: the microphone is elsewhere at once."""
@@ -347,7 +362,10 @@ class Calls:
             if other is None or other is line or call.state != "active" or call.held:
                 continue
             try:
-                self._run(other, self._agent.stack.hold)
+                if self.outage.hides(other):
+                    self.outage.hold(other, hold=True)
+                else:
+                    self._run(other, self._agent.stack.hold)
             except SipError as error:
                 _log.info("= call %s could not be held: %s", call.id, error)
 
@@ -368,7 +386,7 @@ def _refusing(what: str) -> Iterator[None]:
     try:
         yield
     except SipError as error:
-        raise CommandRefused("refused", f"{what}: {error}") from None
+        raise CommandRefused("refused", Phrase("{what}: {why}", what=what, why=worded(str(error)))) from None
 
 
 def _send_info(stack: Stack, digit: str, call: sip.CallId, now: float) -> None:
@@ -411,5 +429,5 @@ def _turned_away(incoming: ev.IncomingCall) -> HistoryEntry:
         display_name=incoming.display_name,
         started_at=incoming.at,
         status=BUSY_HERE,
-        reason="All lines were taken",
+        reason=Phrase("All lines were taken"),
     )

@@ -17,6 +17,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from phone import paths
+from phone.protocol.phrases import Phrase, phrase_from_json
 from phone.protocol.wire import MAX_REPLY_BYTES, PROTOCOL, Json
 
 if TYPE_CHECKING:
@@ -58,13 +59,18 @@ def connect_socket(path: Path, timeout_s: float | None) -> socket.socket:
     except OSError:
         connection.close()
         raise NoEngine(
-            f"No engine is running at {path}; start one with offhook, or with offhook run --headless."
+            Phrase(
+                "No engine is running at {path}; start one with offhook, or with offhook run --headless.",
+                path=str(path),
+            )
         ) from None
     if hasattr(socket, "SO_PEERCRED"):
         data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         if _CREDENTIALS.unpack(data)[1] != os.getuid():
             connection.close()
-            raise NoEngine(f"The engine at {path} belongs to another user; choose another with --socket.")
+            raise NoEngine(
+                Phrase("The engine at {path} belongs to another user; choose another with --socket.", path=str(path))
+            )
     return connection
 
 
@@ -90,7 +96,8 @@ def _result(reply: Json) -> Any:
     if error is None:
         return reply.get("result")
     data = error.get("data") or {}
-    raise Refused(str(data.get("reason", "")), str(error.get("message", "The engine refused.")), data)
+    sentence = phrase_from_json(str(error.get("message", "")), data.get("said"))
+    raise Refused(str(data.get("reason", "")), sentence or Phrase("The engine refused."), data)
 
 
 class Connection:
@@ -123,9 +130,9 @@ class Connection:
                 if reply.get("id") == self._number or (reply.get("id") is None and "error" in reply):
                     return _result(reply)
         except TimeoutError:
-            raise EngineGone("The engine gave no answer; see its log.") from None
+            raise EngineGone(Phrase("The engine gave no answer; see its log.")) from None
         except OSError:
-            raise EngineGone("The engine went away before it answered; see its log.") from None
+            raise EngineGone(Phrase("The engine went away before it answered; see its log.")) from None
 
     def events(self) -> Iterator[Json]:
         """Events as they come, after the command that asked for them; ends when the engine does."""
@@ -143,10 +150,10 @@ class Connection:
     def _read(self) -> Json:
         line = self._file.readline(MAX_REPLY_BYTES)
         if not line.endswith(b"\n"):
-            raise EngineGone("The engine went away before it answered; see its log.")
+            raise EngineGone(Phrase("The engine went away before it answered; see its log."))
         reply = json.loads(line)
         if not isinstance(reply, dict):
-            raise EngineGone("The engine answered with something else than JSON-RPC; restart it.")
+            raise EngineGone(Phrase("The engine answered with something else than JSON-RPC; restart it."))
         return reply
 
 
@@ -205,7 +212,7 @@ class EngineClient:
         import asyncio
 
         if self._writer is None:
-            raise EngineGone("There is no connection to the engine.")
+            raise EngineGone(Phrase("There is no connection to the engine."))
         self._number += 1
         waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[self._number] = waiting
@@ -298,5 +305,5 @@ class EngineClient:
             self._writer = None
         for waiting in self._waiting.values():
             if not waiting.done():
-                waiting.set_exception(EngineGone("The engine went away before it answered; see its log."))
+                waiting.set_exception(EngineGone(Phrase("The engine went away before it answered; see its log.")))
         self._waiting.clear()

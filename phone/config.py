@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from audio.io.settings import AudioSettings
 from phone import config_layers, paths
 from phone.config_layers import ConfigError, Setting, expand
+from phone.console_settings import ConsoleSettings, console_settings
 from sipcore.config import Account, Resilience, ServerAddress, phantom_server, preset
 
 if TYPE_CHECKING:
@@ -38,18 +39,6 @@ class Options:
     socket: Path | None = None
     verbose: bool | None = None
     log: Path | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsoleSettings:
-    """The ``[console]`` section; ``auto`` decides by the terminal and the environment."""
-
-    language: str = "auto"
-    theme: str = "auto"
-    ssh: str = "auto"
-    meters: str = "auto"
-    keys: Mapping[str, str] = field(default_factory=dict)
-    """Keys by action id; the console knows the ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +96,7 @@ def load(
         tls_ca=None if tls_ca is None else _existing(tls_ca, "tls_ca"),
         password_command=tuple(_plain(settings, "account", "password_command", ())),
         audio=_audio(settings),
-        console=_console(settings),
+        console=console_settings(settings),
         verbose=verbose,
         log_file=options.log or paths.log_file(environ, profile=profile),
         socket=config_layers.find_socket(options.socket, profile, settings, environ),
@@ -224,11 +213,6 @@ def _audio(settings: config_layers.Settings) -> AudioSettings:
         origin = next(settings["audio", name].origin for name in ("port_max", "port_min") if name in values)
         raise ConfigError(f"{origin}: port_max must be above port_min; correct one of them.")
     return audio
-
-
-def _console(settings: config_layers.Settings) -> ConsoleSettings:
-    given = {name: setting.value for (section, name), setting in settings.items() if section == "console"}
-    return ConsoleSettings(**given)
 
 
 def _wave_path(setting: Setting) -> str:

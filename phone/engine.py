@@ -21,12 +21,15 @@ from typing import TYPE_CHECKING, Any
 
 from phone import paths, secrets
 from phone.eventlog import log_event
+from phone.handover import Successor
+from phone.journal import Journal
 from phone.locks import AlreadyRunning, EngineLock, lock_account, lock_profile
 from phone.memory import Memory
 from phone.narration import Narrator
 from phone.phone import Phone
 from phone.protocol import events as ev
 from phone.protocol.commands import CommandRefused
+from phone.protocol.phrases import Phrase
 from phone.server import ControlServer
 from phone.settings import LiveSettings, Settings
 from phone.sound_test import SoundTest
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from phone.config import Configuration
+    from phone.handover import Inheritance
     from phone.logging import Log
     from phone.protocol.commands import Command
     from sipcore.config import Account
@@ -50,6 +54,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 END_TIMEOUT_S = 3.0
+_ANSWER_FIRST_S = 0.02
+_SAME_SIGNAL_S = 0.5
 _GRACE_S = 0.3
 """Of it, for what comes after the phone: the socket, the log."""
 
@@ -64,6 +70,8 @@ class Listeners:
     on_event: Callable[[ev.Event], None] = lambda _: None
     on_ready: Callable[[], None] = lambda: None
     on_ending: Callable[[], None] = lambda: None
+    on_handed_over: Callable[[], None] = lambda: None
+    """A successor goes on; this process is to end soon."""
 
 
 class Engine:
@@ -76,8 +84,12 @@ class Engine:
         log: Log,
         listeners: Listeners,
         environ: Mapping[str, str] = os.environ,
+        inheritance: Inheritance | None = None,
     ) -> None:
-        """Raises ConfigError without an account, AlreadyRunning, OSError, and TransportError for an unusable tls_ca."""
+        """``inheritance`` is from an engine that hands over to this one.
+
+        Raises ConfigError without an account, AlreadyRunning, OSError, and TransportError for an unusable tls_ca.
+        """
         self._configuration = configuration
         self._environ = environ
         self._log = log
@@ -85,7 +97,8 @@ class Engine:
         self._account = configuration.require_account()
         self._ids = IdSource(random.SystemRandom())
         directory = paths.make_private(paths.state_directory(environ))
-        self._locks = _take_locks(directory, configuration.profile, self._account)
+        self._inheritance = inheritance
+        self._locks = inheritance.locks if inheritance else _take_locks(directory, configuration.profile, self._account)
         self._instance = _instance_id(directory, configuration.profile)
         self._id = self._ids.token(60)
         self._password = password
@@ -99,6 +112,10 @@ class Engine:
         self._wanted: Configuration | None = None
         self._renewing: asyncio.Task[None] | None = None
         self._registering: asyncio.Task[None] | None = None
+        self._signalled_at = -_SAME_SIGNAL_S
+        self._restarting = False
+        self.successor: Successor | None = None
+        """Who goes on, once :meth:`run` has returned."""
 
     async def run(self) -> None:
         """Run until told to end. Raises SocketInUse or PathError when the control socket cannot be made."""
@@ -109,6 +126,9 @@ class Engine:
         phone = self._phone = self._make_phone()
         self._verbs = self._make_verbs(phone)
         server = self._server = self._make_server()
+        await phone.begin()
+        await self._take_over()
+        await phone.resume()
         await server.start()
         try:
             await phone.start()
@@ -116,7 +136,19 @@ class Engine:
             _log.info("= engine %s of profile %s is ready, pid %d", self._id, self._configuration.profile, os.getpid())
             await self._ending.wait()
         finally:
-            await self._end(server)
+            if self.successor is not None and self._phone is not None:
+                await self._hand_over(server, self._phone, self.successor)
+            else:
+                await self._end(server)
+
+    async def _take_over(self) -> None:
+        """Wait for the engine before this one to let go, where there is one."""
+        if self._inheritance is None:
+            return
+        if not await asyncio.to_thread(self._inheritance.wait):
+            os._exit(1)  # it goes on, and nothing was begun here
+        for lock in self._locks:
+            lock.mark()
 
     # --- changed settings ----------------------------------------------------------------------------------
 
@@ -176,6 +208,7 @@ class Engine:
         phone = self._phone = self._make_phone()
         self._verbs = self._make_verbs(phone)
         self._renewing = None
+        await phone.resume()
         await phone.start()
         if self._server is not None:
             self._server.state_changed()
@@ -185,12 +218,14 @@ class Engine:
         configuration = self._configuration
         account = replace(self._account, instance_id=self._instance, user_agent=f"Offhook/{version()}")
         database = Database(self._directory / "offhook.db", on_problem=self._listeners.say)
+        name = account.address_of_record.removeprefix("sip:")
         return Phone(
             StackConfig(account=account, resilience=configuration.resilience),
             Credentials(account.auth_username, self._password),
             audio=configuration.audio,
             ids=self._ids,
-            memory=Memory(database, account.address_of_record.removeprefix("sip:")),
+            memory=Memory(database, name),
+            journal=Journal(self._directory / "journal.db", name),
             on_event=self._on_event,
             tls_ca=configuration.tls_ca,
         )
@@ -200,12 +235,13 @@ class Engine:
             phone,
             username=self._account.auth_username,
             stored_password=self._stored_password,
-            remember_password=self._log.redaction.add,
+            remember_password=self._remember_password,
             set_verbose=self._log.set_verbose,
             settings=self._settings,
             sound_test=SoundTest(phone.audio),
             log_file=self._configuration.log_file,
             shutdown=self._ending.set,
+            restart=self.restart,
             about={"engine": self._id, "version": version(), "pid": os.getpid()},
         )
 
@@ -223,7 +259,7 @@ class Engine:
 
     async def _execute(self, command: Command) -> Any:
         if self._verbs is None:
-            raise CommandRefused("starting", "The engine is only starting; try again.")
+            raise CommandRefused("starting", Phrase("The engine is only starting; try again."))
         return await self._verbs.execute(command)
 
     def _on_event(self, event: ev.Event) -> None:
@@ -248,11 +284,53 @@ class Engine:
             return None
         return None if found is None else found.password
 
+    def _remember_password(self, password: str) -> None:
+        self._password = password
+        self._log.redaction.add(password)
+
+    async def restart(self) -> None:
+        """Start a successor and hand over to it; returns just before. Raises CommandRefused."""
+        if self._restarting or self.successor is not None or self._ending.is_set() or self._phone is None:
+            raise CommandRefused("ending", Phrase("The engine is ending already."))
+        if any(call.state != "active" for call in self._phone.state.calls):
+            raise CommandRefused("busy", Phrase("A call is not answered yet; restart the engine after that."))
+        if not self._phone.can_hand_over:
+            raise CommandRefused(
+                "busy", Phrase("The journal cannot be written, so that the call would end; hang up first.")
+            )
+        self._restarting = True
+        try:
+            self.successor = await Successor.prepare(self._password, self._account.address_of_record, self._locks)
+        finally:
+            self._restarting = False
+        # The answer to this command leaves first.
+        asyncio.get_running_loop().call_later(_ANSWER_FIRST_S, self._ending.set)
+
     def _on_signal(self) -> None:
+        now = asyncio.get_running_loop().time()
+        same, self._signalled_at = now - self._signalled_at < _SAME_SIGNAL_S, now
+        if same:
+            return  # a terminal and a keeper both pass it on
         if self._ending.is_set():
             os._exit(1)  # the second one means now
         self._listeners.say("Ending: calls are hung up and the registration is taken back.")
         self._ending.set()
+
+    async def _hand_over(self, server: ControlServer, phone: Phone, successor: Successor) -> None:
+        """Leave everything to the successor. Until it has begun, every moment is one without sound."""
+        for task in (self._renewing, self._registering):
+            if task is not None:
+                task.cancel()
+        await server.close()
+        await phone.hand_over()
+        successor.go()
+        _log.info("= engine %s handed over to pid %d", self._id, successor.pid)
+        self._listeners.on_handed_over()
+        self._listeners.on_ending()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(phone.abandon(), END_TIMEOUT_S - _GRACE_S)
+        for lock in self._locks:
+            lock.release()
 
     async def _end(self, server: ControlServer) -> None:
         self._ending.set()

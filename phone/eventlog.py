@@ -20,6 +20,10 @@ def log_event(event: ev.Event) -> None:
             _log.info("= call %s %s %s %s", event.call, event.state, event.status or "", event.reason)
         case ev.CallEnded():
             _log.info("= call %s ended by %s: %s %s", event.call, event.by, event.outcome, event.reason)
+        case ev.SignallingChanged(up=False):
+            _log.info("= call %s: signalling lost, audio goes on", event.call)
+        case ev.SignallingChanged():
+            _log.info("= call %s: signalling is back", event.call)
         case ev.HoldChanged():
             _log.info("= call %s held: by us %s, by the far end %s", event.call, event.local, event.remote)
         case ev.VerbFailed():

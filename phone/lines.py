@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from phone.protocol.commands import CommandRefused
+from phone.protocol.phrases import Phrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +66,11 @@ class Lines:
         line = self._lines[name] = Line(name, sip)
         return line
 
+    def restore(self, name: str, sip: CallId) -> Line:
+        """The line of a call that began in another engine."""
+        line = self._lines[name] = Line(name, sip)
+        return line
+
     def get(self, name: str) -> Line | None:
         """The line with this id of ours."""
         return self._lines.get(name)
@@ -89,7 +95,9 @@ class Lines:
         if name is not None:
             call, line = state.call(name), self._lines.get(name)
             if call is None or line is None:
-                raise CommandRefused("no_such_call", f"There is no call {name!r:.40}; see offhook ctl calls.")
+                raise CommandRefused(
+                    "no_such_call", Phrase("There is no call {call!r:.40}; see offhook ctl calls.", call=name)
+                )
             if not _applies(verb, call):
                 raise CommandRefused("call_state", _unfit(verb, call))
             return line, call
@@ -98,7 +106,7 @@ class Lines:
             fitting = self._preferred(verb, fitting)
         if len(fitting) > 1:
             names = ", ".join(f"{call.id} ({call.peer})" for call in fitting)
-            raise CommandRefused("ambiguous", f"Several calls fit, name one of them: {names}.")
+            raise CommandRefused("ambiguous", Phrase("Several calls fit, name one of them: {calls}.", calls=names))
         if not fitting:
             raise CommandRefused("no_such_call", _NONE[verb])
         return self._lines[fitting[0].id], fitting[0]
@@ -131,24 +139,34 @@ def _applies(verb: Verb, call: CallSlice) -> bool:
             assert_never(verb)
 
 
+_NO_CALL = Phrase("There is no call.")
 _NONE: dict[Verb, str] = {
-    "answer": "No call is ringing.",
-    "hangup": "There is no call.",
-    "hold": "There is no call to hold.",
-    "resume": "There is no call on hold.",
-    "mute": "There is no call.",
-    "unmute": "There is no call.",
-    "dtmf": "There is no call.",
-    "transfer": "There is no call to transfer.",
-    "meters": "There is no call.",
+    "answer": Phrase("No call is ringing."),
+    "hangup": _NO_CALL,
+    "hold": Phrase("There is no call to hold."),
+    "resume": Phrase("There is no call on hold."),
+    "mute": _NO_CALL,
+    "unmute": _NO_CALL,
+    "dtmf": _NO_CALL,
+    "transfer": Phrase("There is no call to transfer."),
+    "meters": _NO_CALL,
+}
+
+
+_STATES: dict[str, str] = {
+    "calling": Phrase("calling"),
+    "ringing": Phrase("ringing"),
+    "early": Phrase("not answered yet"),
+    "active": Phrase("answered"),
+    "ending": Phrase("ending"),
 }
 
 
 def _unfit(verb: Verb, call: CallSlice) -> str:
     if verb == "hold" and call.held:
-        return f"Call {call.id} is on hold already."
+        return Phrase("Call {call} is on hold already.", call=call.id)
     if verb == "resume" and call.state == "active":
-        return f"Call {call.id} is not on hold."
+        return Phrase("Call {call} is not on hold.", call=call.id)
     if verb == "answer" and call.state == "active":
-        return f"Call {call.id} is answered already."
-    return f"Call {call.id} is {call.state} and cannot do that now."
+        return Phrase("Call {call} is answered already.", call=call.id)
+    return Phrase("Call {call} cannot do that now: it is {state}.", call=call.id, state=_STATES[call.state])

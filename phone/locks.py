@@ -13,6 +13,8 @@ import re
 import socket
 from typing import TYPE_CHECKING, Any
 
+from phone.protocol.phrases import Phrase
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -35,6 +37,18 @@ class EngineLock:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+
+    @property
+    def descriptor(self) -> int:
+        """Whoever has it holds the lock."""
+        return self._descriptor
+
+    def mark(self) -> None:
+        """Write down who holds the lock."""
+        with contextlib.suppress(OSError):  # a full disk: who holds it stays unsaid
+            os.ftruncate(self._descriptor, 0)
+            holder = {"pid": os.getpid(), "host": socket.gethostname()}
+            os.pwrite(self._descriptor, json.dumps(holder).encode(), 0)
 
     def release(self) -> None:
         """Give the lock back. The file stays: removing it would let two engines lock two files of one name."""
@@ -64,17 +78,21 @@ def _lock(file: Path, what: str, *, same_profile: bool) -> EngineLock:
         pid, host = holder.get("pid"), holder.get("host")
         who = f"pid {pid} on {host}" if isinstance(pid, int) else "another process"
         raise AlreadyRunning(
-            f"An engine for {what} is already running ({who}); use offhook ctl, or end it with offhook ctl shutdown.",
+            Phrase(
+                "An engine for {what} is already running ({who}); "
+                "use offhook ctl, or end it with offhook ctl shutdown.",
+                what=what,
+                who=who,
+            ),
             same_profile=same_profile,
             pid=pid if isinstance(pid, int) else None,
         ) from None
     except OSError:
         os.close(descriptor)
         raise
-    with contextlib.suppress(OSError):  # a full disk: who holds it stays unsaid
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
-    return EngineLock(descriptor)
+    lock = EngineLock(descriptor)
+    lock.mark()
+    return lock
 
 
 def _holder(descriptor: int) -> dict[str, Any]:

@@ -13,8 +13,9 @@ import sqlite3
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from phone.protocol import events as ev
+from phone.protocol.health import HealthReport, Incident
 from phone.state import RECENT_CALLS
-from phone.store.health import Figure, Health, HealthReport
+from phone.store.health import Figure, Health
 from phone.store.history import History
 
 if TYPE_CHECKING:
@@ -63,10 +64,20 @@ class Memory:
             case ev.TransportDisconnected() if self._relied_on:
                 self._relied_on = False
                 self._count(Figure.DISCONNECTED, event.at)
+                self._write_down(Incident(at=event.at, kind="lost", reason=event.reason))
             case ev.ReconnectionSuccess():
                 self._count(Figure.RECONNECTED, event.at, event.elapsed_s)
+                back = Incident(at=event.at, kind="reconnected", seconds=event.elapsed_s, count=event.attempts)
+                self._write_down(back)
             case ev.ReconnectionFailed():
                 self._count(Figure.RECONNECTION_FAILED, event.at)
+                self._write_down(Incident(at=event.at, kind="failed", reason=event.reason, count=event.attempts))
+            case ev.RegistrationFailed():
+                self._write_down(Incident(at=event.at, kind="refused", reason=event.reason, count=event.status))
+            case ev.NetworkOffline():
+                self._write_down(Incident(at=event.at, kind="offline"))
+            case ev.NetworkOnline():
+                self._write_down(Incident(at=event.at, kind="online"))
             case ev.KeepAlive(result="answered"):
                 self._count(Figure.KEEP_ALIVE_ANSWERED, event.at, event.rtt_ms or 0.0)
             case ev.KeepAlive(result="missed"):
@@ -80,7 +91,12 @@ class Memory:
         await self._database.close()
 
     def _count(self, figure: Figure, at: float, amount: float = 0.0) -> None:
-        future = self._health.count(figure, at, amount)
+        self._kept(self._health.count(figure, at, amount))
+
+    def _write_down(self, incident: Incident) -> None:
+        self._kept(self._health.write_down(incident))
+
+    def _kept(self, future: asyncio.Future[None]) -> None:
         self._pending.add(future)
         future.add_done_callback(self._counted)
 

@@ -16,14 +16,16 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from audio.core.events import MediaSecurityFailed
+from audio.core.events import MediaResumed, MediaSecured, MediaSecurityFailed, MediaSilent
 from audio.engine import AudioEngine
 from audio.io.events import CallMediaEvent
 from audio.io.settings import Role
 from phone.calls import Calls
 from phone.protocol import events as ev
 from phone.protocol.commands import CommandRefused
+from phone.protocol.phrases import Phrase
 from phone.protocol.snapshots import CallMedia, RegistrationSlice
+from phone.resume import Continuity
 from phone.signals import REFUSAL_TONE_S, Tones, refusal_tone, tones_for
 from phone.state import PhoneState, reduce
 from phone.translate import Translator
@@ -37,9 +39,10 @@ if TYPE_CHECKING:
 
     from audio.io.events import AudioEvent
     from audio.io.settings import AudioSettings
+    from phone.journal import Journal
     from phone.memory import Memory
-    from phone.protocol.snapshots import HistoryEntry
-    from phone.store.health import HealthReport
+    from phone.protocol.health import HealthReport
+    from phone.protocol.snapshots import CallSlice, HistoryEntry
     from sipcore.auth.credentials import Credentials
     from sipcore.config import StackConfig
     from sipcore.ids import IdSource
@@ -65,6 +68,7 @@ class Phone:
         on_event: Callable[[ev.Event], None],
         tls_ca: Path | None = None,
         clock: Callable[[], float] = time.time,
+        journal: Journal | None = None,
     ) -> None:
         """``on_event`` is called after the state took an event in. Raises TransportError for an unusable ``tls_ca``."""
         self._memory = memory
@@ -90,7 +94,18 @@ class Phone:
             write_down=self._write_down,
             clock=clock,
         )
+        self._continuity = Continuity(
+            journal,
+            agent=self.agent,
+            audio=self.audio,
+            calls=self.calls,
+            state=lambda: self.state,
+            show=self._show,
+            write_down=self._write_down,
+        )
+        self.agent.keep_with(self._continuity.keep)
         self._translator = Translator(account=account, call_name=self.calls.name_of)
+        self._begun = self._resumed = False
         self._tones: Tones = {}
         self._refusal: asyncio.TimerHandle | None = None
         self._measuring: asyncio.Task[None] | None = None
@@ -98,10 +113,25 @@ class Phone:
 
     # --- life ----------------------------------------------------------------------------------------------
 
+    async def begin(self) -> None:
+        """Make sound ready; once."""
+        if not self._begun:
+            self._begun = True
+            await self.audio.start()
+
+    async def resume(self) -> None:
+        """Go on with the calls that an engine before this one left behind; once."""
+        if self._resumed:
+            return
+        self._resumed = True
+        await self.begin()
+        await self._continuity.resume()
+        self._signal(None)
+
     async def start(self) -> None:
-        """Begin: what is remembered, sound, then the connection and the registration."""
+        """Begin where :meth:`resume` did not; then what is remembered, the connection and the registration."""
+        await self.resume()
         self.state = dataclasses.replace(self.state, recent=await self._memory.recent())
-        await self.audio.start()
         await self.agent.start()
 
     async def close(self) -> None:
@@ -115,13 +145,37 @@ class Phone:
         await self.audio.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._emit(ev.EngineStopping(at=self._clock()))
+        self._continuity.end()
+        await self._memory.close()
+
+    @property
+    def can_hand_over(self) -> bool:
+        """Whether what is going on would go on in the next engine."""
+        return not self.state.calls or self._continuity.works
+
+    async def hand_over(self) -> None:
+        """Stop where it is, without a word to anybody: the journal has everything. :meth:`abandon` follows."""
+        self._continuity.hand_over()
+        self.agent.stop()
+        await self.audio.hand_over()
+
+    async def abandon(self) -> None:
+        """After :meth:`hand_over`: let go of everything else."""
+        if self._measuring is not None:
+            self._measuring.cancel()
+        await self.agent.abandon()
+        await self.audio.stop()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._memory.close()
 
     # --- events --------------------------------------------------------------------------------------------
 
     def _emit(self, event: ev.Event) -> None:
         """Take an event into the state, tell it, and let those who wait for it go on."""
+        before = self.state.calls
         self.state = reduce(self.state, event)
+        if self.state.calls is not before:
+            self._continuity.keep()
         self._memory.note(event)
         self._on_event(event)
         self._waiting.settle(event)
@@ -135,8 +189,13 @@ class Phone:
                 self.calls.incoming(event)
             case sip.MediaNegotiated():
                 self.calls.negotiated(event)
+                self._continuity.negotiated(self.calls.name_of(event.call) or "")
             case sip.HoldChanged():
                 self.calls.hold_changed(event)
+            case sip.VerbFailed():
+                self.calls.outage.verb_failed(event)
+            case sip.LocalAddressChanged(address=address):
+                self._spawn(self.calls.outage.move_media(address))
             case sip.CallEnded():
                 ended = self.calls.ended(event)
             case _:
@@ -149,6 +208,12 @@ class Phone:
         match event:
             case CallMediaEvent(call, MediaSecurityFailed(sentence)):
                 self._spawn(self.calls.give_up(call, sentence))
+            case CallMediaEvent(call, MediaSecured()):
+                self._continuity.secured(call)
+            case CallMediaEvent(call, MediaSilent(silent_s)):
+                self.calls.outage.media_silent(call, silent_s)
+            case CallMediaEvent(call, MediaResumed()):
+                self.calls.outage.media_silent(call, None)
             case _:
                 pass
         for translated in self._translator.from_sound(event, self._clock()):
@@ -159,6 +224,9 @@ class Phone:
             self._emit(ev.HistoryAdded(at=self._clock(), entry=await self._memory.add(entry)))
 
         self._spawn(write())
+
+    def _show(self, calls: tuple[CallSlice, ...]) -> None:
+        self.state = dataclasses.replace(self.state, calls=calls)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -219,8 +287,10 @@ class Phone:
         self.agent.run(self.agent.stack.register)
         outcome = await within(decision, REGISTER_TIMEOUT_S)
         if outcome is None:
-            reason = self.state.transport.reason or self.state.registration.reason or "The PBX has not answered."
-            raise CommandRefused("not_registered", f"Not registered yet, and trying on. {reason}")
+            reason = (
+                self.state.transport.reason or self.state.registration.reason or Phrase("The PBX has not answered.")
+            )
+            raise CommandRefused("not_registered", Phrase("Not registered yet, and trying on. {why}", why=reason))
         if sentence := refusal(outcome, "register"):
             raise CommandRefused("not_registered", sentence)
 

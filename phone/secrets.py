@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from phone import paths
 from phone.private_file import replace_private
+from phone.protocol.phrases import Phrase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -161,17 +162,27 @@ def _read_file(file: Path) -> dict[str, str]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
-        raise SecretError(f"{file} cannot be read: {error.strerror}; correct its owner and mode.") from None
+        raise SecretError(
+            Phrase("{file} cannot be read: {why}; correct its owner and mode.", file=str(file), why=str(error.strerror))
+        ) from None
     with os.fdopen(descriptor, "rb") as handle:
         found = os.fstat(descriptor)
         if found.st_uid != os.getuid():
-            raise SecretError(f"{file} belongs to another user; take ownership of it or remove it.")
+            raise SecretError(
+                Phrase("{file} belongs to another user; take ownership of it or remove it.", file=str(file))
+            )
         if stat.S_IMODE(found.st_mode) & 0o077:
-            raise SecretError(f"{file} can be read by other users; run chmod 600 {file} and change the password.")
+            raise SecretError(
+                Phrase(
+                    "{file} can be read by other users; run chmod 600 {file} and change the password.", file=str(file)
+                )
+            )
         try:
             document = tomllib.loads(handle.read().decode("utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-            raise SecretError(f"{file} is not valid TOML; remove it and run offhook config set-password.") from None
+            raise SecretError(
+                Phrase("{file} is not valid TOML; remove it and run offhook config set-password.", file=str(file))
+            ) from None
     return {name: value for name, value in document.items() if isinstance(value, str)}
 
 
@@ -180,7 +191,13 @@ def _write_file(file: Path, passwords: dict[str, str]) -> None:
     try:
         replace_private(file, "".join(lines))
     except OSError as error:
-        raise SecretError(f"{file} cannot be written: {error.strerror}; correct its directory's permissions.") from None
+        raise SecretError(
+            Phrase(
+                "{file} cannot be written: {why}; correct its directory's permissions.",
+                file=str(file),
+                why=str(error.strerror),
+            )
+        ) from None
 
 
 def _quoted(text: str) -> str:

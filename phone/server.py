@@ -23,6 +23,7 @@ from phone import paths
 from phone.protocol.codec import Json, ProtocolError
 from phone.protocol.commands import Attach, Command, CommandRefused, Events, command_from_json
 from phone.protocol.events import UNPUBLISHED, Event, event_to_json
+from phone.protocol.phrases import Phrase, said
 from phone.protocol.wire import FROZEN_METHODS, MAX_LINE_BYTES, PROTOCOL, ErrorCode
 from phone.state import PhoneState, changes, state_to_json
 
@@ -38,6 +39,7 @@ _BACKLOG = 2 * MAX_CLIENTS
 MAX_PENDING_COMMANDS = 32
 """Of one client; a script that floods waits for itself."""
 
+_OTHER_VERSION = Phrase("This engine speaks another protocol version; restart it with offhook ctl shutdown.")
 STATE_INTERVAL_S = 0.05
 WATCH_INTERVAL_S = 2.0
 
@@ -195,7 +197,7 @@ class ControlServer:
 
 class _ProtocolMismatch(Exception):
     def __init__(self, about: Json) -> None:
-        super().__init__("This engine speaks another protocol version; restart it with offhook ctl shutdown.")
+        super().__init__(_OTHER_VERSION)
         self.about = about
 
 
@@ -223,7 +225,7 @@ class _Client(asyncio.Protocol):
             return
         self._transport = transport
         if not self._server.add(self):
-            self._reply_error(None, ErrorCode.REFUSED, "Too many clients are connected; close one.", {})
+            self._reply_error(None, ErrorCode.REFUSED, Phrase("Too many clients are connected; close one."), {})
             self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -313,10 +315,11 @@ class _Client(asyncio.Protocol):
             self.follows_events = True
             self._reply(number, None)
         elif self.restricted and method not in FROZEN_METHODS:
-            sentence = "This engine speaks another protocol version; restart it with offhook ctl shutdown."
-            self._reply_error(number, ErrorCode.REFUSED, sentence, {"reason": "protocol"})
+            self._reply_error(number, ErrorCode.REFUSED, _OTHER_VERSION, {"reason": "protocol"})
         elif len(self._tasks) >= MAX_PENDING_COMMANDS:
-            self._reply_error(number, ErrorCode.REFUSED, "Too many commands are under way.", {"reason": "flood"})
+            self._reply_error(
+                number, ErrorCode.REFUSED, Phrase("Too many commands are under way."), {"reason": "flood"}
+            )
         else:
             task = asyncio.create_task(self._run(number, command), name=f"control {method}")
             self._tasks.add(task)
@@ -329,7 +332,7 @@ class _Client(asyncio.Protocol):
             self._reply_error(number, ErrorCode.REFUSED, refused.sentence, {"reason": refused.reason})
         except Exception:  # noqa: BLE001 - a command must not end the engine; whatever went wrong is logged
             _log.exception("! command %s failed", command.method)
-            self._reply_error(number, ErrorCode.INTERNAL, "The engine failed to do this; its log says why.", {})
+            self._reply_error(number, ErrorCode.INTERNAL, Phrase("The engine failed to do this; its log says why."), {})
         else:
             self._reply(number, result)
 
@@ -338,6 +341,8 @@ class _Client(asyncio.Protocol):
             self.write(_line({"jsonrpc": "2.0", "id": number, "result": result}))
 
     def _reply_error(self, number: int | str | None, code: int, message: str, data: Json) -> None:
+        if (phrase := said(message)) is not None:
+            data = data | {"said": phrase}
         error = {"code": code, "message": message, "data": data}
         self.write(_line({"jsonrpc": "2.0", "id": number, "error": error}))
 

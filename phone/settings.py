@@ -18,6 +18,7 @@ from phone.config import Configuration, Options, load
 from phone.config_layers import ConfigError, Setting, parse_text
 from phone.config_schema import Kind
 from phone.protocol.commands import CommandRefused
+from phone.protocol.phrases import Phrase
 from phone.protocol.settings import (
     SettingField,
     SettingsChanged,
@@ -226,11 +227,15 @@ def _parsed(value: SettingValue) -> Any:
     """The value to write; None to take it out. Raises ConfigError with a sentence."""
     entry = next((item for item in ENTRIES if item.key == value.key), None)
     if entry is None:
-        raise ConfigError(f"There is no setting {value.key!r}; offhook config show lists those in force.")
+        raise ConfigError(
+            Phrase("There is no setting {key!r}; offhook config show lists those in force.", key=value.key)
+        )
     text = (value.text or "").strip()
     if not text:
         if entry.required:
-            raise ConfigError(f"{value.key} may not be empty; give a value such as {entry.example}.")
+            raise ConfigError(
+                Phrase("{key} may not be empty; give a value such as {example}.", key=value.key, example=entry.example)
+            )
         return None
     key = schema_key(entry)
     parsed: Any = is_on(text) if key.kind is Kind.BOOLEAN else parse_text(key.kind, text)
@@ -238,9 +243,16 @@ def _parsed(value: SettingValue) -> Any:
         parsed = [item for item in parsed if item]
     wrong = problem_of(blank_field(entry), text) is not None
     if problem := key.problem(parsed):
-        raise ConfigError(f"{value.key} must be {problem}; correct the value.")
+        raise ConfigError(Phrase("{key} must be {problem}; correct the value.", key=value.key, problem=problem))
     if wrong:
-        raise ConfigError(f"{value.key}: {text!r} does not fit; write for example {entry.example or entry.default}.")
+        raise ConfigError(
+            Phrase(
+                "{key}: {text!r} does not fit; write for example {example}.",
+                key=value.key,
+                text=text,
+                example=entry.example or entry.default,
+            )
+        )
     return parsed
 
 

@@ -12,6 +12,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from phone.config_layers import ConfigError
 from phone.private_file import replace_private
+from phone.protocol.phrases import Phrase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,9 @@ def edited(text: str, changes: Mapping[tuple[str, str], Any]) -> str:
     try:
         document = tomlkit.parse(text)
     except TOMLKitError as error:
-        raise ConfigError(f"The settings file is not valid TOML ({error}); run offhook config check.") from None
+        raise ConfigError(
+            Phrase("The settings file is not valid TOML ({why}); run offhook config check.", why=str(error))
+        ) from None
     if not text.strip():
         document.add(tomlkit.comment(HEADING))
         document.add(tomlkit.nl())
@@ -50,7 +53,9 @@ def read_text(file: Path) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read: {error}; correct it first.") from None
+        raise ConfigError(
+            Phrase("{file} cannot be read: {why}; correct it first.", file=str(file), why=str(error))
+        ) from None
 
 
 def write_text(file: Path, text: str) -> None:
@@ -61,4 +66,10 @@ def write_text(file: Path, text: str) -> None:
     try:
         replace_private(file.resolve(), text)
     except OSError as error:
-        raise ConfigError(f"{file} cannot be written: {error.strerror}; correct its directory's permissions.") from None
+        raise ConfigError(
+            Phrase(
+                "{file} cannot be written: {why}; correct its directory's permissions.",
+                file=str(file),
+                why=str(error.strerror),
+            )
+        ) from None

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from audio.engine import NoMediaPort
 from phone.protocol.commands import CommandRefused
+from phone.protocol.phrases import Phrase
+from phone.translate import worded
 from sipcore.media import PCMU, Direction, MediaParameters
 
 if TYPE_CHECKING:
@@ -46,7 +48,9 @@ class SoundTest:
         try:
             media = await self._audio.open(_CALL, _LOOPBACK)
         except (NoMediaPort, OSError) as error:
-            raise CommandRefused("no_port", f"The sound cannot be tested: {error}") from None
+            raise CommandRefused(
+                "no_port", Phrase("The sound cannot be tested: {why}", why=worded(str(error)))
+            ) from None
         self._phase = "recording"
         self._task = asyncio.create_task(self._run(media.rtp_port), name="sound test")
 

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 from phone import paths
 from phone.client import NoEngine, connect_socket
+from phone.protocol.phrases import Phrase
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 READY_TIMEOUT_S = 10.0
 _READY, _RUNNING = "ready", "running"
@@ -32,6 +33,16 @@ def spawn_engine(socket: Path, log: Path, arguments: Sequence[str], *, timeout_s
     """Start an engine and return once it, or the one that was faster, listens at ``socket``.
 
     ``arguments`` are command-line options for it. Raises NoEngine with one sentence. Blocks; call it off the loop.
+    """
+    begin_engine(socket, log, arguments, timeout_s=timeout_s)()
+
+
+def begin_engine(
+    socket: Path, log: Path, arguments: Sequence[str], *, timeout_s: float = READY_TIMEOUT_S
+) -> Callable[[], None]:
+    """As :func:`spawn_engine`, but return at once; the caller does something else and then calls what is returned.
+
+    Both raise NoEngine.
     """
     deadline = time.monotonic() + timeout_s
     reader, writer = os.pipe()
@@ -48,18 +59,22 @@ def spawn_engine(socket: Path, log: Path, arguments: Sequence[str], *, timeout_s
             )
     except (OSError, paths.PathError) as error:
         os.close(reader)
-        raise NoEngine(f"The engine cannot be started: {error}") from None
+        raise NoEngine(Phrase("The engine cannot be started: {why}", why=str(error))) from None
     finally:
         os.close(writer)
-    try:
-        word = _read_line(reader, deadline)
-    finally:
-        os.close(reader)
-    if word.startswith(_RUNNING):
-        process.wait()
-        _wait_for(socket, deadline, word.removeprefix(_RUNNING).strip())
-    elif word != _READY:
-        raise NoEngine(word or _silence(process, log))
+
+    def wait() -> None:
+        try:
+            word = _read_line(reader, deadline)
+        finally:
+            os.close(reader)
+        if word.startswith(_RUNNING):
+            process.wait()
+            _wait_for(socket, deadline, word.removeprefix(_RUNNING).strip())
+        elif word != _READY:
+            raise NoEngine(word or _silence(process, log))
+
+    return wait
 
 
 def _program() -> list[str]:
@@ -83,8 +98,12 @@ def _read_line(reader: int, deadline: float) -> str:
 
 def _silence(process: subprocess.Popen[bytes], log: Path) -> str:
     if (status := process.poll()) is not None:
-        return f"The engine ended with status {status} while it started; {log} says why."
-    return f"The engine was not ready within {READY_TIMEOUT_S:g} s; {log} says why."
+        return Phrase(
+            "The engine ended with status {status} while it started; {log} says why.", status=status, log=str(log)
+        )
+    return Phrase(
+        "The engine was not ready within {seconds:g} s; {log} says why.", seconds=READY_TIMEOUT_S, log=str(log)
+    )
 
 
 def _wait_for(socket: Path, deadline: float, sentence: str) -> None:

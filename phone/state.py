@@ -8,7 +8,7 @@ Everything here is pure. Only the engine reduces; a client replaces slices and n
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from phone.protocol import events as ev
 from phone.protocol.codec import Json, ProtocolError, from_json, to_json
@@ -47,36 +47,50 @@ class PhoneState:
 
 # --- reducing ----------------------------------------------------------------------------------------------
 
-_Transport = (
-    ev.TransportConnecting
-    | ev.TransportConnected
-    | ev.TransportDisconnected
-    | ev.NetworkOnline
-    | ev.NetworkOffline
-    | ev.KeepAlive
-    | ev.KeepAliveStarted
-    | ev.KeepAliveStopped
-)
-_Registration = (
-    ev.RegistrationChanged
-    | ev.RegistrationAttempt
-    | ev.Registered
-    | ev.Unregistered
-    | ev.RegistrationFailed
-    | ev.RetryScheduled
-    | ev.ReconnectionAttempting
-    | ev.ReconnectionSuccess
-    | ev.ReconnectionFailed
-)
-_Call = (
-    ev.CallStateChanged
-    | ev.MediaNegotiated
-    | ev.HoldChanged
-    | ev.MuteChanged
-    | ev.MediaSilent
-    | ev.MediaResumed
-    | ev.MediaMeasured
-)
+if TYPE_CHECKING:  # at run time a client would load every event for them
+    _Transport = (
+        ev.TransportConnecting
+        | ev.TransportConnected
+        | ev.TransportDisconnected
+        | ev.NetworkOnline
+        | ev.NetworkOffline
+        | ev.KeepAlive
+        | ev.KeepAliveStarted
+        | ev.KeepAliveStopped
+    )
+    _Registration = (
+        ev.RegistrationChanged
+        | ev.RegistrationAttempt
+        | ev.Registered
+        | ev.Unregistered
+        | ev.RegistrationFailed
+        | ev.RetryScheduled
+        | ev.ReconnectionAttempting
+        | ev.ReconnectionSuccess
+        | ev.ReconnectionFailed
+    )
+    _Call = (
+        ev.CallStateChanged
+        | ev.MediaNegotiated
+        | ev.HoldChanged
+        | ev.SignallingChanged
+        | ev.MuteChanged
+        | ev.MediaSilent
+        | ev.MediaResumed
+        | ev.MediaMeasured
+    )
+    _Rest = (
+        ev.MessageWaiting
+        | ev.AudioChanged
+        | ev.AudioProblem
+        | ev.AudioRestored
+        | ev.HistoryAdded
+        | ev.VerbFailed
+        | ev.DtmfReceived
+        | ev.DtmfSent
+        | ev.TransferProgress
+        | ev.EngineStopping
+    )
 
 
 def reduce(state: PhoneState, event: ev.Event) -> PhoneState:
@@ -109,6 +123,7 @@ def reduce(state: PhoneState, event: ev.Event) -> PhoneState:
             ev.CallStateChanged()
             | ev.MediaNegotiated()
             | ev.HoldChanged()
+            | ev.SignallingChanged()
             | ev.MuteChanged()
             | ev.MediaSilent()
             | ev.MediaResumed()
@@ -121,20 +136,6 @@ def reduce(state: PhoneState, event: ev.Event) -> PhoneState:
             return replace(state, calls=tuple(call for call in state.calls if call.id != event.call))
         case _:
             return _rest(state, event)
-
-
-_Rest = (
-    ev.MessageWaiting
-    | ev.AudioChanged
-    | ev.AudioProblem
-    | ev.AudioRestored
-    | ev.HistoryAdded
-    | ev.VerbFailed
-    | ev.DtmfReceived
-    | ev.DtmfSent
-    | ev.TransferProgress
-    | ev.EngineStopping
-)
 
 
 def _rest(state: PhoneState, event: _Rest) -> PhoneState:
@@ -267,6 +268,8 @@ def _call(before: CallSlice, event: _Call) -> CallSlice:
             return replace(before, codec=event.codec, security=event.security)
         case ev.HoldChanged():
             return replace(before, held=event.local, held_by_peer=event.remote)
+        case ev.SignallingChanged():
+            return replace(before, signalling_lost=not event.up)
         case ev.MuteChanged():
             return replace(before, muted=event.muted)
         case ev.MediaSilent():

@@ -4,7 +4,8 @@
                     ├─▶ phone.protocol.events, with our call ids
     audio.io.events ┘
 
-Strings from the network are cut to size and lose their control characters here, once, before anybody shows them.
+Strings from the network are cut to size and lose their control characters here, once, before anybody shows them;
+sentences of the cores keep their ids and parameters.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, assert_never
 from audio.core import events as media
 from audio.io import events as sound
 from phone.protocol import events as ev
+from phone.protocol.phrases import Phrase
+from sipcore import errors
 from sipcore import events as sip
 from sipcore.sdp.policy import security_label
 
@@ -35,6 +38,14 @@ def clean_untrusted(text: str) -> str:
     """``text`` fit to be shown: at most 256 printable characters."""
     text = text[:MAX_TEXT].encode("utf-8", "replace").decode("utf-8")
     return "".join(character if character.isprintable() else " " for character in text).strip()
+
+
+def worded(text: str) -> str:
+    """What a core says of itself, as clients get it: its phrases as ours, all else cleaned as from the network."""
+    if not isinstance(text, errors.Phrase | Phrase):
+        return clean_untrusted(text)
+    parameters = {name: worded(value) if isinstance(value, str) else value for name, value in text.parameters.items()}
+    return Phrase(text.template, **parameters)
 
 
 class Translator:
@@ -76,7 +87,7 @@ class Translator:
                 return [ev.KeepAliveStopped(at=at)]
             case sip.MessageWaiting():
                 return [ev.MessageWaiting(at=at, waiting=event.waiting, new=event.new, old=event.old)]
-            case sip.IncomingCall() | sip.CallEnded():
+            case sip.IncomingCall() | sip.CallEnded() | sip.LocalAddressChanged():
                 return []
             case _:
                 call = self._call_name(event.call)
@@ -86,7 +97,7 @@ class Translator:
         before, self._transport = self._transport, event.state
         if event.server is not None:
             self._server = str(event.server).partition("?")[0]
-        reason = clean_untrusted(event.reason)
+        reason = worded(event.reason)
         lost = ev.TransportDisconnected(at=at, server=self._server, reason=reason)
         match event.state:
             case sip.TransportState.CONNECTED:
@@ -112,11 +123,11 @@ class Translator:
     ) -> ev.Event:
         match event:
             case sip.RegistrationChanged():
-                return ev.RegistrationChanged(at=at, state=event.state.value, reason=clean_untrusted(event.reason))
+                return ev.RegistrationChanged(at=at, state=event.state.value, reason=worded(event.reason))
             case sip.Registered():
                 return ev.Registered(at=at, account=self._account, expires_s=event.expires_s, refresh=event.refresh)
             case sip.Unregistered():
-                return ev.Unregistered(at=at, reason=clean_untrusted(event.reason))
+                return ev.Unregistered(at=at, reason=worded(event.reason))
             case sip.RegistrationAttempt():
                 return ev.RegistrationAttempt(at=at, attempt=event.attempt, max=event.maximum)
             case sip.RegistrationRefused():
@@ -125,7 +136,7 @@ class Translator:
                     attempt=event.attempt,
                     max=event.maximum,
                     status=event.status,
-                    reason=clean_untrusted(event.reason),
+                    reason=worded(event.reason),
                     credentials_refused=event.credentials_refused,
                 )
             case sip.RetryScheduled():
@@ -135,7 +146,7 @@ class Translator:
             case sip.ReconnectionSuccess():
                 return ev.ReconnectionSuccess(at=at, elapsed_s=round(event.elapsed_s, 3), attempts=event.attempts)
             case sip.ReconnectionFailed():
-                return ev.ReconnectionFailed(at=at, attempts=event.attempts, reason=clean_untrusted(event.reason))
+                return ev.ReconnectionFailed(at=at, attempts=event.attempts, reason=worded(event.reason))
             case _:
                 assert_never(event)
 
@@ -144,9 +155,9 @@ class Translator:
         match event:
             case sound.AudioProblem():
                 problem = "sound" if event.role is None else event.role.value
-                return [ev.AudioProblem(at=at, problem=problem, detail=event.sentence)]
+                return [ev.AudioProblem(at=at, problem=problem, detail=worded(event.sentence))]
             case sound.AudioDeviceLost():
-                return [ev.AudioProblem(at=at, problem=event.role.value, detail=event.sentence)]
+                return [ev.AudioProblem(at=at, problem=event.role.value, detail=worded(event.sentence))]
             case sound.AudioDeviceRestored():
                 return [ev.AudioRestored(at=at)]
             case sound.CallMediaEvent():
@@ -171,6 +182,7 @@ def _call_event(
     event: sip.CallStateChanged
     | sip.MediaNegotiated
     | sip.HoldChanged
+    | sip.SignallingChanged
     | sip.VerbFailed
     | sip.DtmfInfoReceived
     | sip.TransferProgress,
@@ -180,7 +192,7 @@ def _call_event(
     match event:
         case sip.CallStateChanged():
             return ev.CallStateChanged(
-                at=at, call=call, state=event.state.value, status=event.status, reason=clean_untrusted(event.reason)
+                at=at, call=call, state=event.state.value, status=event.status, reason=worded(event.reason)
             )
         case sip.MediaNegotiated():
             return ev.MediaNegotiated(
@@ -192,15 +204,15 @@ def _call_event(
             )
         case sip.HoldChanged():
             return ev.HoldChanged(at=at, call=call, local=event.local, remote=event.remote)
+        case sip.SignallingChanged():
+            return ev.SignallingChanged(at=at, call=call, up=event.up)
         case sip.VerbFailed():
-            return ev.VerbFailed(
-                at=at, call=call, verb=event.verb, status=event.status, reason=clean_untrusted(event.reason)
-            )
+            return ev.VerbFailed(at=at, call=call, verb=event.verb, status=event.status, reason=worded(event.reason))
         case sip.DtmfInfoReceived():
             return ev.DtmfReceived(at=at, call=call, digit=event.digit, duration_ms=event.duration_ms)
         case sip.TransferProgress():
             return ev.TransferProgress(
-                at=at, call=call, status=event.status, reason=clean_untrusted(event.reason), done=event.done
+                at=at, call=call, status=event.status, reason=worded(event.reason), done=event.done
             )
         case _:
             assert_never(event)
@@ -217,7 +229,7 @@ def _media_event(call: str, event: media.MediaEvent, at: float) -> list[ev.Event
         case media.MediaResumed():
             return [ev.MediaResumed(at=at, call=call)]
         case media.MediaSecurityFailed():
-            return [ev.AudioProblem(at=at, problem="security", detail=event.sentence)]
+            return [ev.AudioProblem(at=at, problem="security", detail=worded(event.sentence))]
         case (
             media.FirstPacketReceived()
             | media.MediaSecured()

@@ -11,6 +11,7 @@ from phone.logging import tail
 from phone.protocol import commands as cmd
 from phone.protocol.codec import to_json
 from phone.protocol.commands import CommandRefused
+from phone.protocol.phrases import Phrase
 from phone.state import calls_json, status_json
 from sipcore.auth.credentials import Credentials
 
@@ -44,6 +45,7 @@ class Verbs:
         sound_test: SoundTest,
         log_file: Path,
         shutdown: Callable[[], None],
+        restart: Callable[[], Awaitable[None]],
         about: Json,
     ) -> None:
         """``stored_password`` looks again where passwords are kept; ``remember_password`` keeps one out of the log."""
@@ -56,6 +58,7 @@ class Verbs:
         self._sound_test = sound_test
         self._log_file = log_file
         self._shutdown = shutdown
+        self._restart = restart
         self._about = about
 
     async def execute(self, command: cmd.Command) -> Any:
@@ -92,8 +95,10 @@ class Verbs:
                 return {"file": str(self._log_file), "lines": await asyncio.to_thread(tail, self._log_file, lines)}
             case cmd.Shutdown():
                 self._shutdown()
+            case cmd.Restart():
+                await self._restart()
             case cmd.Attach() | cmd.Events():
-                raise CommandRefused("socket", "This is for the control socket alone.")
+                raise CommandRefused("socket", Phrase("This is for the control socket alone."))
             case _:
                 assert_never(command)
         return None
@@ -110,7 +115,7 @@ class Verbs:
         match action:
             case "start":
                 if self._phone.state.calls:
-                    raise CommandRefused("busy", "A call is up; test the sound after it.")
+                    raise CommandRefused("busy", Phrase("A call is up; test the sound after it."))
                 await self._sound_test.start()
             case "stop":
                 await self._sound_test.stop()
@@ -150,7 +155,7 @@ class Verbs:
             case cmd.Stats():
                 health = await phone.health()
                 if health is None:
-                    raise CommandRefused("store", "The health figures cannot be read; the log says why.")
+                    raise CommandRefused("store", Phrase("The health figures cannot be read; the log says why."))
                 figures = {call.id: phone.audio.statistics(call.id) for call in phone.state.calls}
                 return {
                     "health": to_json(health),

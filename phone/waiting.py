@@ -10,6 +10,7 @@ import asyncio
 from typing import Literal
 
 from phone.protocol import events as ev
+from phone.protocol.phrases import Phrase
 
 Verb = Literal["hold", "resume", "transfer", "register", "unregister"]
 _FINAL, _FINAL_REFUSAL = 200, 300
@@ -50,21 +51,33 @@ def refusal(event: ev.Event | None, verb: Verb) -> str | None:
         case None if verb == "transfer":
             return None  # the order was taken; whom it goes to may ring for long
         case None:
-            return "The other side has not answered yet."
+            return Phrase("The other side has not answered yet.")
         case ev.VerbFailed():
-            return f"The other side refused: {event.status} {event.reason}".rstrip()
+            return _answered(Phrase("The other side refused"), event.status, event.reason)
         case ev.CallEnded() if verb != "transfer":
-            return "The call ended meanwhile."
+            return Phrase("The call ended meanwhile.")
         case ev.TransferProgress() if event.status >= _FINAL_REFUSAL:
-            return f"The transfer failed: {event.status} {event.reason}".rstrip()
+            return _answered(Phrase("The transfer failed"), event.status, event.reason)
         case ev.RegistrationFailed():
-            return f"The PBX refused the registration: {event.status} {event.reason}".rstrip()
+            return _answered(Phrase("The PBX refused the registration"), event.status, event.reason)
         case ev.ReconnectionFailed():
-            return f"Not registered after {event.attempts} attempts: {event.reason}".rstrip(": ")
+            return _because(Phrase("Not registered after {n} attempts", n=event.attempts), event.reason)
         case ev.RegistrationChanged() if verb == "register":
-            return f"Not registered: {event.reason}".rstrip(": ")
+            return _because(Phrase("Not registered"), event.reason)
         case _:
             return None
+
+
+def _answered(what: Phrase, status: int, reason: str) -> Phrase:
+    return (
+        Phrase("{what}: {status} {reason}", what=what, status=status, reason=reason)
+        if reason
+        else Phrase("{what}: {status}", what=what, status=status)
+    )
+
+
+def _because(what: Phrase, why: str) -> Phrase:
+    return Phrase("{what}: {why}", what=what, why=why) if why else what
 
 
 def _decides(event: ev.Event, verb: Verb, call: str) -> bool:

@@ -1,4 +1,4 @@
-"""Every exception sipcore raises.
+"""Every exception sipcore raises, and the sentences they and the events say to users.
 
 SipError
 ├── LocalProtocolError      our own caller asked for something the protocol forbids now
@@ -11,6 +11,32 @@ SipError
 """
 
 from __future__ import annotations
+
+from typing import Any
+
+
+class Phrase(str):
+    """A sentence of ours that can still be said in another language: English, with what it was made from.
+
+    ``Phrase("No route to {where}.", where="pbx:8089")`` is the text; ``template`` is its id in every catalogue, and
+    ``parameters`` are numbers, data, or phrases again. Words of the network or the system are plain strings.
+    """
+
+    __slots__ = ("parameters", "template")
+    template: str
+    parameters: dict[str, str | int | float]
+
+    def __new__(cls, template: str, /, **parameters: str | int | float) -> Phrase:
+        """Raises KeyError or ValueError where the parameters do not fit the template."""
+        phrase = super().__new__(cls, template.format(**parameters))
+        phrase.template, phrase.parameters = template, parameters
+        return phrase
+
+    def __str__(self) -> str:
+        return self  # so that the text of an exception is the phrase it was raised with
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
+        return (self.template,), self.parameters
 
 
 class SipError(Exception):

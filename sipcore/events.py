@@ -268,6 +268,21 @@ class HoldChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class SignallingChanged:
+    """The far end of a call that is up can be told nothing now, or can again; its sound is another matter."""
+
+    call: CallId
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAddressChanged:
+    """We are at ``address`` now: media sockets have to move there."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class VerbFailed:
     """A hold, resume, transfer or INFO was refused; the call goes on as it was (RFC 3261 §14.1)."""
 
@@ -348,6 +363,8 @@ Event = (
     | CallStateChanged
     | MediaNegotiated
     | HoldChanged
+    | SignallingChanged
+    | LocalAddressChanged
     | VerbFailed
     | DtmfInfoReceived
     | CallEnded

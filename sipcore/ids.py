@@ -63,3 +63,9 @@ class IdSource:
     def invalid_host(self) -> str:
         """The ``.invalid`` host of a WebSocket client's Via and Contact (RFC 7118 §5.2)."""
         return self.token(60) + ".invalid"
+
+
+def is_invalid_host(text: str) -> bool:
+    """Whether ``text`` could come from :meth:`IdSource.invalid_host`."""
+    token, dot, rest = text.partition(".")
+    return dot + rest == ".invalid" and 0 < len(token) <= 64 and set(token) <= set(_ALPHABET)

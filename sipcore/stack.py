@@ -11,11 +11,13 @@ After each call that takes ``now``, drain :meth:`Stack.effects` and :meth:`Stack
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from sipcore.auth.authenticator import Authenticator
 from sipcore.dialog.calls import Calls
-from sipcore.errors import LocalProtocolError, ParseError
+from sipcore.dialog.core import CallSettings
+from sipcore.errors import LocalProtocolError, ParseError, Phrase
 from sipcore.events import (
     CallId,
     CloseFlow,
@@ -31,7 +33,8 @@ from sipcore.events import (
 )
 from sipcore.message.parse import Keepalive, MalformedMessage, StreamParser, parse_keepalive, parse_message
 from sipcore.message.uri import NameAddr
-from sipcore.resilience.lifeline import Lifeline, Output, RetryStatus, SignallingDown, SignallingReady
+from sipcore.resilience.lifeline import Lifeline, Output
+from sipcore.resilience.signalling import RetryStatus, SignallingDown, SignallingReady
 from sipcore.trace import MessageLog, Way
 from sipcore.transaction.events import (
     AckReceived,
@@ -46,11 +49,21 @@ from sipcore.transaction.layer import TransactionLayer
 if TYPE_CHECKING:
     from sipcore.auth.credentials import Credentials
     from sipcore.config import ServerAddress, StackConfig
+    from sipcore.dialog.snapshot import CallSnapshot, CallsSnapshot, FarewellSnapshot
     from sipcore.ids import IdSource
     from sipcore.media import LocalMedia
     from sipcore.message.message import Message
+    from sipcore.resilience.registrar import BindingSnapshot
 
 _PONG = b"\r\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackSnapshot:
+    """The account as the network knows it: plain text and numbers, no secret."""
+
+    binding: BindingSnapshot
+    calls: CallsSnapshot
 
 
 class Stack:
@@ -61,7 +74,8 @@ class Stack:
         self._layer = TransactionLayer(ids)
         self._authenticator = Authenticator(credentials, ids)
         self._lifeline = Lifeline(config.account, config.resilience, ids, self._layer, self._authenticator)
-        self._calls = Calls(config.account, ids, self._layer, self._authenticator)
+        settings = CallSettings(media_timeout=config.resilience.media_timeout)
+        self._calls = Calls(config.account, ids, self._layer, self._authenticator, settings)
         self._parsers: dict[FlowId, StreamParser] = {}
         self._effects: list[Effect] = []
         self._events: list[Event] = []
@@ -123,7 +137,7 @@ class Stack:
     def dial(self, target: str, media: LocalMedia, now: float, *, fallbacks: tuple[LocalMedia, ...] = ()) -> CallId:
         """Call ``target``; ``fallbacks`` are offered in turn where the media is refused. Must be registered."""
         if not self._lifeline.may_call:
-            raise LocalProtocolError("not registered: no call can be made now")
+            raise LocalProtocolError(Phrase("not registered: no call can be made now"))
         try:
             return self._calls.dial(target, media, now, fallbacks=fallbacks)
         finally:
@@ -164,6 +178,16 @@ class Stack:
         self._calls.update_media(call, media, now)
         self._settle(now)
 
+    def move_media(self, call: CallId, media: LocalMedia, now: float) -> None:
+        """Our sound moved to the address of ``media``; told once signalling is up. MediaNegotiated or VerbFailed."""
+        self._calls.move_media(call, media, now)
+        self._settle(now)
+
+    def media_silent(self, call: CallId, silent_s: float | None, now: float) -> None:
+        """Nothing has been heard of the far end for ``silent_s`` although it may speak; None: it is heard."""
+        self._calls.media_silent(call, None if silent_s is None else now - silent_s)
+        self._settle(now)
+
     def send_info_dtmf(self, call: CallId, digit: str, now: float, *, duration_ms: int = 160) -> None:
         """Send one digit by INFO, for peers without RFC 4733."""
         self._calls.send_info_dtmf(call, digit, now, duration_ms=duration_ms)
@@ -179,6 +203,28 @@ class Stack:
         self._calls.attended_transfer(call, other, now)
         self._settle(now)
 
+    # --- another process's account ---------------------------------------------------------------------------
+
+    def snapshot(self) -> StackSnapshot:
+        """What another process needs to go on with this account; to be kept before effects are carried out."""
+        return StackSnapshot(binding=self._lifeline.snapshot(), calls=self._calls.snapshot())
+
+    def restore_binding(self, kept: BindingSnapshot) -> None:
+        """Before :meth:`start`: refresh the binding of another process; raises ParseError."""
+        self._lifeline.restore(kept)
+
+    def restore_call(self, kept: CallSnapshot, media: LocalMedia, now: float) -> None:
+        """Go on with a call of another process; see :meth:`sipcore.dialog.calls.Calls.restore_call`."""
+        try:
+            self._calls.restore_call(kept, media, now)
+        finally:
+            self._settle(now)
+
+    def restore_farewell(self, kept: FarewellSnapshot, now: float) -> None:
+        """Say a BYE another process owed; raises ParseError."""
+        self._calls.restore_farewell(kept, now)
+        self._settle(now)
+
     # --- results of effects ------------------------------------------------------------------------------------
 
     def flow_opened(self, flow: FlowId, local_address: tuple[str, int], now: float) -> None:
@@ -187,6 +233,8 @@ class Stack:
         if flow == self._lifeline.flow.flow and server.scheme in ("tcp", "tls"):
             self._parsers[flow] = StreamParser()
         self._lifeline.flow_opened(flow, local_address, now)
+        if self._lifeline.contact is not None:
+            self._calls.reachable_at(NameAddr(uri=self._lifeline.contact))
         self._settle(now)
 
     def flow_failed(self, flow: FlowId, reason: str, now: float) -> None:
@@ -264,8 +312,8 @@ class Stack:
 
     @property
     def local_address(self) -> str:
-        """Our address on the flow, for media; empty while there is none."""
-        return self._lifeline.local_address[0] if self._lifeline.flow.is_open else ""
+        """Our address towards the server as last known, for sound that goes on without signalling; empty at first."""
+        return self._lifeline.home
 
     @property
     def may_call(self) -> bool:
@@ -293,7 +341,7 @@ class Stack:
             items = parser.feed(data)
         except ParseError as error:
             items = []
-            self._lifeline.flow_broken(flow, f"the server's data makes no sense: {error}", now)
+            self._lifeline.flow_broken(flow, Phrase("the server's data makes no sense: {error}", error=str(error)), now)
         for item in items:
             match item:
                 case Keepalive():

@@ -108,7 +108,19 @@ ACTIONS: tuple[Action, ...] = (
         title=_mark("Connection and log"),
         help=_mark("What happened to the connection, and the engine's log"),
     ),
+    Action(
+        id="app.health",
+        keys="ctrl+y,i",
+        title=_mark("Health of the connection"),
+        help=_mark("How often it was lost, how fast it came back, and why"),
+    ),
     Action(id="app.search", keys="slash", title=_mark("Search"), help=_mark("Search the call history")),
+    Action(
+        id="demo.chaos",
+        keys="ctrl+k",
+        title=_mark("Chaos"),
+        help=_mark("In the demo: break the connection in one of five ways, and watch it heal"),
+    ),
     Action(
         id="app.quit",
         keys="f10,ctrl+q",

@@ -8,6 +8,7 @@ It holds no state of its own but what a screen is about: the echo of digits, and
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from dataclasses import dataclass
@@ -24,10 +25,9 @@ from phone.state import PhoneState
 from tui import terminal
 from tui.actions import bindings, types_text
 from tui.commands import ActionProvider
-from tui.dialogs.help import HelpScreen, Situation
-from tui.dialogs.quit import Leave, QuitDialog
-from tui.dialogs.transfer import TransferDialog
+from tui.dialogs.quit import Leave
 from tui.i18n import _, set_language
+from tui.openings import Openings
 from tui.screens.following import FollowingScreen
 from tui.screens.main import MainScreen
 from tui.text import clean
@@ -35,7 +35,8 @@ from tui.theme import textual_theme
 from tui.timeline import Timeline
 from tui.toast_board import ToastBoard
 from tui.toasts import Toast, toast_for
-from tui.verbs import DTMF_KEYS, Verbs, attempt
+from tui.told import told
+from tui.verbs import DTMF_KEYS, Verbs
 from tui.widgets.alert import ringing
 from tui.widgets.calls import current_call
 from tui.widgets.dial_line import DIAL_CHARACTERS, DialLine
@@ -46,13 +47,20 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
     from textual.notifications import SeverityLevel
+    from textual.screen import Screen
     from textual.timer import Timer
 
+    from phone.protocol.chaos import Chaos
     from phone.protocol.setup import Setup
     from phone.protocol.snapshots import CallSlice
     from tui.bridge import Bridge
     from tui.crash import FaultLog
+    from tui.dialogs.help import Situation
     from tui.widgets.list_rows import ListRows
+
+
+SETTLE_S = 0.1
+"""How long after the start whatever may wait is done: the first frame is out by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +77,10 @@ class Profile:
 
     poll_s: float = 0.1
     """Distance of two looks at the levels."""
+
+
+EVERYWHERE = ("call.answer", "call.hangup", "conn.retry")
+"""Actions that are possible whatever screen is open, by their function or Ctrl keys."""
 
 
 class ConsoleApp(App[Leave]):
@@ -90,9 +102,14 @@ class ConsoleApp(App[Leave]):
         *,
         faults: FaultLog | None = None,
         setup: Setup | None = None,
+        chaos: Chaos | None = None,
         clock: Callable[[], float] = time.time,
+        on_shown: Callable[[], None] | None = None,
     ) -> None:
-        """``setup`` makes the wizard come first; ``clock`` gives Unix time."""
+        """``setup`` makes the wizard come first, ``chaos`` is that of a demo; ``clock`` gives Unix time.
+
+        ``on_shown`` follows the first frame.
+        """
         super().__init__()
         self.profile = profile or Profile()
         self.bridge = bridge
@@ -102,44 +119,64 @@ class ConsoleApp(App[Leave]):
         self.failed = False
         self.timeline = Timeline()
         self._faults = faults
+        self._on_shown = on_shown
         self._setup = setup
+        self.openings = Openings(self, chaos=chaos)
         self._meters = self.profile.meters
         self._started = False
+        self._told = False
+        self._slots_there = asyncio.Event()
         self._echo: tuple[str, str] = ("", "")
         self._missed_seen = 0
         self._board = ToastBoard(show=self._show_toast, clear=self.clear_notifications, clock=time.monotonic)
         self._clock: Timer | None = None
         self._poll: Timer | None = None
-        self._main = MainScreen(clock=clock, on_fault=self.note_fault)
+        self._main = MainScreen(clock=clock, on_fault=self.note_fault, on_ready=self._slots_are_there)
         self._actions: dict[str, Callable[[], Awaitable[None]]] = {
-            "app.help": self.show_help,
+            "app.help": self.openings.help,
             "call.answer": self.verbs.answer,
             "call.hangup": self.verbs.hang_up,
             "call.hold": self.verbs.hold,
             "call.mute": self.verbs.mute,
-            "call.transfer": self.ask_transfer,
+            "call.transfer": self.openings.transfer,
             "call.redial": self.redial,
             "call.swap": self.verbs.swap,
             "conn.retry": self.retry,
-            "app.settings": self.show_settings,
-            "app.log": self.show_log,
+            "app.settings": self.openings.settings,
+            "app.log": self.openings.log,
+            "app.health": self.openings.health,
             "app.search": self.search,
-            "app.quit": self.ask_quit,
+            "demo.chaos": self.openings.chaos,
+            "app.quit": self.openings.quit,
         }
         for key, action in bindings():
             self.bind(key, f"perform('{action.id}', '{key}')", description=action.title, show=False)
 
     # --- life ----------------------------------------------------------------------------------------------
 
+    def get_default_screen(self) -> Screen[None]:
+        """The main screen, with the classes it will have: each that came later would style every widget again."""
+        self._main.prepare(width=self.size.width, levels=self._meters)
+        return self._main
+
     async def on_mount(self) -> None:
         """Show the screen, then follow the engine."""
         self.theme = textual_theme(self.profile.theme)
-        await self.push_screen(self._main)
-        self._main.show_levels(self._meters)
         terminal.leave_cleanly_on_signals(self.exit)
+        if self._setup is None:
+            self.follow()  # the engine answers while the screen is composed
+        await self._slots_there.wait()
         if self._setup is not None:
-            await self._push_wizard(self._setup)
-        self.follow()
+            await self.openings.wizard(self._setup)
+            self.follow()
+        if self._on_shown is not None:
+            self.set_timer(SETTLE_S, self._on_shown)
+
+    def _slots_are_there(self) -> None:
+        """Have what is known by now in the very first frame."""
+        self._slots_there.set()
+        if self._told:
+            self.draw()
 
     @work(exclusive=True)
     async def follow(self) -> None:
@@ -151,6 +188,7 @@ class ConsoleApp(App[Leave]):
     def on_state(self, state: PhoneState, *, attached: bool) -> None:
         """A new state, or the loss of the engine."""
         self.state, self.attached = state, attached
+        self._told = True
         self._started = self._started or state.registration.state in ("registered", "failed")
         if self.verbs.notice_ring():
             self.bell()
@@ -233,6 +271,15 @@ class ConsoleApp(App[Leave]):
 
     # --- settings of the console itself --------------------------------------------------------------------
 
+    @property
+    def own_settings(self) -> dict[str, Callable[[str], None]]:
+        """What is done here with a setting of the console's own, by key."""
+        return {
+            "console.language": self.use_language,
+            "console.theme": self.use_theme,
+            "console.meters": self.use_meters,
+        }
+
     def use_language(self, language: str) -> None:
         """Every text from now on, and the main screen at once."""
         set_language("" if language in ("", "auto") else language)
@@ -256,6 +303,11 @@ class ConsoleApp(App[Leave]):
         if self._faults is not None:
             self._faults.write(error)
 
+    def _handle_exception(self, error: Exception) -> None:
+        """A screen that fails is closed and opened again; only the main one takes the console along."""
+        if not self.openings.recover(error):
+            super()._handle_exception(error)
+
     def panic(self, *renderables: RenderableType) -> None:
         """A fault nobody caught: into the file with it; the person gets a sentence once the screen is gone."""
         self._fatal_error()
@@ -276,7 +328,7 @@ class ConsoleApp(App[Leave]):
 
     def tell(self, title: str, message: str) -> None:
         """A short notice."""
-        self.notify(clean(message), title=title, severity="warning", timeout=4, markup=False)
+        self.notify(told(message), title=title, severity="warning", timeout=4, markup=False)
 
     def echo(self, digit: str) -> None:
         """Show a digit that was sent in the current call."""
@@ -298,15 +350,18 @@ class ConsoleApp(App[Leave]):
         await self._actions[action]()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys of the phone act on the main screen, and function keys for a call in dialogs too."""
+        """Keys of the phone act on the main screen; those for a ringing call and a lost connection everywhere."""
         if action != "perform" or self.screen is self._main:
             return True
-        return parameters[0] in ("call.answer", "call.hangup")
+        return parameters[0] in EVERYWHERE
 
     async def on_key(self, event: events.Key) -> None:
-        """Digits: tones in a call, else the dial line."""
+        """Digits: tones in a call, else the dial line. In dialogs, which hide our bindings, what acts everywhere."""
         character = event.character
         if self.screen is not self._main:
+            action = next((action.id for key, action in bindings() if key == event.key), "")
+            if self.screen.is_modal and action in EVERYWHERE and not types_text(event.key):
+                await self._actions[action]()
             return
         if event.key == "enter" and self.focused is None:
             # Typed faster than the focus moved: what stands in the dial line is what was meant.
@@ -341,10 +396,6 @@ class ConsoleApp(App[Leave]):
 
     # --- actions that open something -----------------------------------------------------------------------
 
-    async def show_help(self) -> None:
-        """Keys and what they do, those of the moment first."""
-        self.push_screen(HelpScreen(self.situation()))
-
     def situation(self) -> Situation:
         """What is going on, for help."""
         if ringing(self.state) is not None:
@@ -356,28 +407,6 @@ class ConsoleApp(App[Leave]):
         if self.state.calls:
             return "call"
         return "idle" if self.state.registration.state == "registered" else "reconnecting"
-
-    async def show_settings(self) -> None:
-        """The settings screen."""
-        from tui.screens.settings import SettingsScreen  # its forms are loaded when first opened
-
-        apply = {
-            "console.language": self.use_language,
-            "console.theme": self.use_theme,
-            "console.meters": self.use_meters,
-        }
-        self.push_screen(SettingsScreen(self, apply=apply))
-
-    async def show_log(self) -> None:
-        """Timeline and log."""
-        from tui.screens.log import LogScreen  # loaded when first opened
-
-        self.push_screen(LogScreen(self, self.timeline))
-
-    async def _push_wizard(self, setup: Setup) -> None:
-        from tui.screens.wizard import WizardScreen  # seen once in a life
-
-        await self.push_screen(WizardScreen(self, setup))
 
     async def search(self) -> None:
         """Put the cursor into the dial line, where letters filter the recent calls."""
@@ -403,32 +432,6 @@ class ConsoleApp(App[Leave]):
         except NoEngine as error:
             self.tell(_("Not done"), str(error))
 
-    async def ask_transfer(self) -> None:
-        """Ask for the target of a transfer."""
-        call = current_call(self.state)
-        if call is None or call.state != "active":
-            self.tell(_("Transfer"), _("There is no answered call."))
-            return
-        self.push_screen(TransferDialog(), self._transfer)
-
-    async def _transfer(self, target: str | None) -> None:
-        if target:
-            await self.verbs.transfer(target)
-
-    async def ask_quit(self) -> None:
-        """Leave at once when nothing is up, else ask whether the calls go on."""
-        if not self.attached or not self.state.calls:
-            self.exit(Leave.DETACH)
-            return
-        self.push_screen(QuitDialog(len(self.state.calls)), self._quit)
-
-    async def _quit(self, choice: Leave | None) -> None:
-        if choice is Leave.HANG_UP:
-            for call in self.state.calls:
-                await attempt(self, self.send(cmd.Hangup(call.id)))
-        if choice is not None:
-            self.exit(choice)
-
     async def action_quit(self) -> None:
         """Textual's own quit, the same question."""
-        await self.ask_quit()
+        await self.openings.quit()

@@ -13,12 +13,13 @@ from __future__ import annotations
 import gettext
 import locale
 import os
-from importlib import resources
+from pathlib import Path
 
 DOMAIN = "offhook"
 PSEUDO = "pseudo"
 LANGUAGES = {"en": "English", "es": "Español"}
 
+_DIRECTORY = Path(__file__).with_name("locale")
 _PSEUDO_LETTERS = str.maketrans("aeiouAEIOUcnsy", "áéíóúÁÉÍÓÚçñšý")
 
 
@@ -49,10 +50,9 @@ class Catalogue:
         wanted = language.split(".")[0].replace("_", "-")
         names = [name for name in (wanted, wanted.split("-")[0]) if name in LANGUAGES]
         self.language = names[0] if names else "en"
-        with resources.as_file(resources.files("tui") / "locale") as directory:
-            self._translations = gettext.translation(
-                DOMAIN, directory, languages=[name.replace("-", "_") for name in names], fallback=True
-            )
+        self._translations = gettext.translation(
+            DOMAIN, _DIRECTORY, languages=[name.replace("-", "_") for name in names], fallback=True
+        )
 
     def text(self, message: str) -> str:
         """The translation of ``message``."""

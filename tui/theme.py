@@ -27,12 +27,15 @@ def over_ssh(environ: MutableMapping[str, str] = os.environ) -> bool:
     return bool(environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"))
 
 
-def prepare(*, ssh: bool, environ: MutableMapping[str, str] = os.environ) -> str:
+def prepare(*, ssh: bool, theme: str = "auto", environ: MutableMapping[str, str] = os.environ) -> str:
     """Set what Textual reads at import; returns the theme to use where the user named none.
 
-    Sixteen colours and no animation cost about half the bytes of true colour.
+    Sixteen colours and no animation cost about half the bytes of true colour. A theme that came after the first
+    screen would have every style computed twice.
     """
     environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     if ssh:
         environ.setdefault("TEXTUAL_COLOR_SYSTEM", "standard")
-    return "ansi" if ssh or environ.get("NO_COLOR") else "dark"
+    default = "ansi" if ssh or environ.get("NO_COLOR") else "dark"
+    environ["TEXTUAL_THEME"] = textual_theme(default if theme == "auto" else theme)
+    return default

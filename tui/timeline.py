@@ -10,6 +10,7 @@ from phone.protocol import events as ev
 from tui.i18n import _
 from tui.text import clean
 from tui.toasts import toast_for
+from tui.told import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ def words(event: ev.Event) -> str:
         case ev.TransportConnected():
             return _("Connected to {server}").format(server=clean(event.server, 80))
         case ev.TransportDisconnected():
-            return _("Connection lost: {why}").format(why=clean(event.reason, 120))
+            return _("Connection lost: {why}").format(why=told(event.reason, 120))
         case ev.Registered() if not event.refresh:
             return _("Registered as {account}").format(account=clean(event.account, 80))
         case ev.Unregistered():

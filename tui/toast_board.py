@@ -25,14 +25,14 @@ class ToastBoard:
         self._standing: dict[str, tuple[Toast, float]] = {}
 
     def put(self, toast: Toast) -> None:
-        """Show a toast; it takes the place of the one of its topic. The same fact twice in a row is told once."""
+        """Show a toast; it takes the place of what is no longer true. The same fact twice in a row is told once."""
         now = self._clock()
         self._standing = {topic: entry for topic, entry in self._standing.items() if entry[1] > now}
-        before = self._standing.pop(toast.topic, None)
-        if before is not None:
-            if before[0] == toast:
-                self._standing[toast.topic] = before
-                return
+        before = self._standing.get(toast.topic)
+        if before is not None and before[0] == toast:
+            return
+        over = [topic for topic in (toast.topic, *toast.ends) if self._standing.pop(topic, None) is not None]
+        if over:
             self._clear()
             for other, until in self._standing.values():
                 self._show(other, until - now)

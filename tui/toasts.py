@@ -1,7 +1,7 @@
 """Which event becomes which toast: one table, one toast a fact.
 
-Only what a user did not cause is told. Two toasts never contradict: they have a topic, and the newest of a topic
-takes the place of the older one.
+Only what a user did not cause is told. Two toasts never contradict: they have a topic, the newest of a topic takes the
+place of the older one, and a fact also ends those of other topics that are not true any more.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from phone.protocol import events as ev
 from tui.actions import keys_of
 from tui.i18n import _
 from tui.text import clean
+from tui.told import told
 
 TIMEOUT_STATUS = 408
 Severity = Literal["information", "success", "warning", "error"]
@@ -29,6 +30,9 @@ class Toast:
     topic: str
     """Toasts of one topic replace each other: the newest fact wins."""
 
+    ends: tuple[str, ...] = ()
+    """Other topics whose toasts are no longer true."""
+
 
 def toast_for(event: ev.Event) -> Toast | None:
     """The toast of ``event``; None for what the screen shows anyway."""
@@ -36,14 +40,15 @@ def toast_for(event: ev.Event) -> Toast | None:
         case ev.NetworkOnline():
             return _toast("information", 5, "network", _("Network Restored"), _("Reconnecting"))
         case ev.NetworkOffline():
-            return _toast("warning", 8, "network", _("Network Offline"), _("Will reconnect when it is back"))
+            text = _("Will reconnect when it is back")
+            return _toast("warning", 8, "network", _("Network Offline"), text, ends=("connection",))
         case ev.AudioProblem():
-            return _toast("warning", 8, "sound", _sound_title(event.problem), clean(event.detail, 160))
+            return _toast("warning", 8, "sound", _sound_title(event.problem), told(event.detail, 160))
         case ev.AudioRestored():
             return _toast("success", 5, "sound", _("Sound is back"), _("All devices work"))
         case ev.VerbFailed():
             words = _("The far end refused: {status} {reason}")
-            text = words.format(status=event.status, reason=clean(event.reason, 80))
+            text = words.format(status=event.status, reason=told(event.reason, 80))
             return _toast("warning", 8, "call", _("Not done"), text)
         case ev.CallEnded():
             return _call_toast(event)
@@ -70,18 +75,18 @@ def _connection_toast(
             return _toast("warning", 10, "connection", _("Reconnecting..."), text)
         case ev.ReconnectionSuccess():
             text = _("Registered again after {seconds} s").format(seconds=f"{event.elapsed_s:.1f}")
-            return _toast("success", 5, "connection", _("Reconnected"), text)
+            return _toast("success", 5, "connection", _("Reconnected"), text, ends=("network",))
         case ev.ReconnectionFailed():
-            text = _("After {n} attempts: {why}").format(n=event.attempts, why=clean(event.reason, 120))
+            text = _("After {n} attempts: {why}").format(n=event.attempts, why=_ended(told(event.reason, 120)))
             hint = _("{key} tries again now.").format(key=keys_of("conn.retry"))
-            return _toast("error", 8, "connection", _("Reconnection Failed"), f"{text} {hint}")
+            return _toast("error", 8, "connection", _("Reconnection Failed"), f"{text} {hint}", ends=("network",))
         case ev.RegistrationFailed():
             if event.status == TIMEOUT_STATUS:
                 return None  # nobody refused anything
-            text = _("The PBX says {status} {reason}.").format(status=event.status, reason=clean(event.reason, 80))
+            text = _("The PBX says {status} {reason}.").format(status=event.status, reason=told(event.reason, 80))
             if event.credentials_refused:
                 text += " " + _("Check the password in Settings.")
-            return _toast("error", 8, "connection", _("Registration refused"), text)
+            return _toast("error", 8, "connection", _("Registration refused"), text, ends=("network",))
         case _:
             assert_never(event)
 
@@ -91,12 +96,17 @@ def _call_toast(event: ev.CallEnded) -> Toast | None:
     if event.outcome == "missed":
         return _toast("information", 5, "call", _("Missed call"), who)
     if event.outcome in ("busy", "failed"):
-        text = (
-            f"{who}: {event.status} {clean(event.reason, 80)}" if event.status else f"{who}: {clean(event.reason, 80)}"
-        )
+        text = f"{who}: {event.status} {told(event.reason, 80)}" if event.status else f"{who}: {told(event.reason, 80)}"
         return _toast("warning", 8, "call", _("Call failed"), text)
     return None
 
 
-def _toast(severity: Severity, seconds: float, topic: str, title: str, message: str) -> Toast:
-    return Toast(title=title, message=message, severity=severity, seconds=seconds, topic=topic)
+def _ended(sentence: str) -> str:
+    """Closed by a full stop, so that another sentence can follow."""
+    return sentence if sentence.endswith((".", "!", "?", "⟧")) else sentence + "."
+
+
+def _toast(
+    severity: Severity, seconds: float, topic: str, title: str, message: str, *, ends: tuple[str, ...] = ()
+) -> Toast:
+    return Toast(title=title, message=message, severity=severity, seconds=seconds, topic=topic, ends=ends)

@@ -38,7 +38,7 @@ class Inbound:
         self.octets = 0
         self.discarded = 0
         self.jitter = JitterBuffer(SAMPLE_RATE, config)
-        self.playout = Playout(self.jitter, self._decode)
+        self.playout = Playout(self.jitter, self._decode, self._decode)
         self._codecs: dict[int, AudioCodec] = dict(_STATIC)
         self._dtmf_payload_type: int | None = None
         self._noise_payload_type = COMFORT_NOISE.payload_type

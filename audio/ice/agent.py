@@ -40,7 +40,7 @@ RTO_S = 0.5
 
 MAX_SENT = 7
 NOMINATE_AFTER_S = 0.1
-"""How long the controlling agent lets better pairs become valid before it nominates the best that is."""
+"""How long the controlling agent lets better pairs become valid before it nominates one with a detour."""
 
 CONSENT_S = 5.0
 CONSENT_EXPIRY_S = 30.0
@@ -379,7 +379,9 @@ class IceAgent:
         if best is None:
             return None
         hopeful = [p for p in self._pairs.values() if p.component == component and p.state is not PairState.FAILED]
-        return best.valid_since + (0.0 if max(hopeful, key=self._rank) is best else NOMINATE_AFTER_S)
+        # From host to host there is no detour that another pair could save; the far end's DTLS waits for this.
+        settled = best.priority >> 24 >= _HOST_PREFERENCE or max(hopeful, key=self._rank) is best
+        return best.valid_since + (0.0 if settled else NOMINATE_AFTER_S)
 
     def _choose(self, component: int, now: float) -> None:
         """Select the best nominated pair; with a peer that nominates several the highest wins."""

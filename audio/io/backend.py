@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from audio.io.ring import FrameRing
+    from audio.io.matching import CaptureEnd, PlayoutEnd
     from audio.io.settings import Role
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class DeviceFailure(Exception):
 
 
 class OpenStream(Protocol):
-    """A running stream in one direction. Its callback copies between the device and :attr:`ring` and counts."""
+    """A running stream in one direction."""
 
     @property
     def name(self) -> str:
@@ -46,13 +46,13 @@ class OpenStream(Protocol):
         ...
 
     @property
-    def ring(self) -> FrameRing:
-        """Sound on its way: written by a capture callback, read by a playout callback."""
+    def end(self) -> CaptureEnd | PlayoutEnd:
+        """What the media thread reads from, or writes to: one for the life of the stream."""
         ...
 
     @property
     def rate(self) -> int:
-        """Hz of what is in the ring."""
+        """Hz the device is given or gives."""
         ...
 
     @property
@@ -65,17 +65,12 @@ class OpenStream(Protocol):
         """Whether we ended it ourselves, to look at the devices anew: to be opened again at once, and nobody told."""
         ...
 
-    @property
-    def last_callback(self) -> float:
-        """When the callback last ran, on the monotonic clock; 0 before the first time."""
-        ...
-
     def age(self, now: float) -> float:
-        """Seconds without a callback at monotonic ``now``, not counting what the device may take to start."""
+        """Seconds without a sign of life at monotonic ``now``, not counting what the device may take to start."""
         ...
 
     async def answers(self) -> bool:
-        """Whether what is behind the stream is known to live, asked when no callback has come for a while."""
+        """Whether what is behind the stream is known to live, asked when it has been still for a while."""
         ...
 
     def close(self) -> None:

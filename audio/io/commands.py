@@ -105,6 +105,9 @@ class PlayTone:
 class Stop:
     """Close everything and end the thread."""
 
+    quietly: bool = False
+    """Tell no far end: another process goes on with the calls."""
+
 
 Command = (
     AddSession

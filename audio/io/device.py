@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audio.io.backend import DeviceFailure, FailureKind
+from audio.io.matching import CallbackCapture, CallbackPlayout, CaptureEnd, PlayoutEnd
 from audio.io.pulse import PulseDevice, chosen_pulse, find_pulse, list_pulse, pulse_answers
 from audio.io.realtime import raise_thread_priority
 from audio.io.ring import FrameRing
 from audio.io.settings import Role
 from audio.io.stderr import guard_stderr
 from audio.io.trial import crash_at_start
+from sipcore.errors import Phrase
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -50,7 +52,11 @@ _SERVERS = ("pipewire", "pulse", "default")
 
 _INVALID_SAMPLE_RATE = -9997
 _INVALID_CHANNELS = -9998
-_WORDS = {Role.MICROPHONE: "microphone", Role.SPEAKER: "speaker", Role.RINGER: "ring device"}
+_WORDS = {
+    Role.MICROPHONE: Phrase("microphone"),
+    Role.SPEAKER: Phrase("speaker"),
+    Role.RINGER: Phrase("ring device"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,13 @@ class DeviceStream:
         self.name = target.name
         self.rate = rate
         self.ring = FrameRing(round(rate * _RING_S))
+        self.end: CaptureEnd | PlayoutEnd = (
+            CaptureEnd(CallbackCapture(self.ring, rate, self._since_callback))
+            if role.captures
+            else PlayoutEnd(CallbackPlayout(self.ring, rate, self._since_callback))
+        )
+        """What the media thread reads from, or writes to."""
+
         self.flagged = 0
         """Callbacks in which PortAudio told of an overflow or underflow of its own."""
 
@@ -116,6 +129,9 @@ class DeviceStream:
         The grace of the start ends only with time: a sink found idle asks for its first blocks and then pauses.
         """
         return now - max(self.last_callback, self._started_by)
+
+    def _since_callback(self) -> float:
+        return time.monotonic() - self.last_callback
 
     async def answers(self) -> bool:
         """A sink or source of PulseAudio may pause by itself, after an underrun for one; a frozen server is silent."""
@@ -177,24 +193,31 @@ class PortAudioBackend:
         if untried and (crash := crash_at_start()):
             raise DeviceFailure(
                 FailureKind.NO_LIBRARY,
-                f"The sound library PortAudio crashes as it starts ({crash}); check ALSA's configuration"
-                " (/usr/share/alsa/alsa.conf, /etc/asound.conf, ~/.asoundrc). Calls go on without sound.",
+                Phrase(
+                    "The sound library PortAudio crashes as it starts ({crash}); check ALSA's configuration"
+                    " (/usr/share/alsa/alsa.conf, /etc/asound.conf, ~/.asoundrc). Calls go on without sound.",
+                    crash=crash,
+                ),
             )
         try:
             import sounddevice
         except ImportError as error:
             raise DeviceFailure(
-                FailureKind.NO_LIBRARY, f"Sound needs the Python package sounddevice ({error}); install it with pip."
+                FailureKind.NO_LIBRARY,
+                Phrase("Sound needs the Python package sounddevice ({why}); install it with pip.", why=str(error)),
             ) from error
         except OSError as error:
             raise DeviceFailure(
                 FailureKind.NO_LIBRARY,
-                "The sound library PortAudio is not installed; run: apt-get install libportaudio2 libasound2-plugins"
-                ' (or set input, output and ring to "none").',
+                Phrase(
+                    "The sound library PortAudio is not installed; run: apt-get install libportaudio2"
+                    ' libasound2-plugins (or set input, output and ring to "none").'
+                ),
             ) from error
         except Exception as error:
             raise DeviceFailure(
-                FailureKind.REFUSED, f"The sound library PortAudio does not start: {error}; check the sound system."
+                FailureKind.REFUSED,
+                Phrase("The sound library PortAudio does not start: {why}; check the sound system.", why=str(error)),
             ) from error
         # Its exit handler closes streams and PortAudio, and would hang at exit with a sound server that hangs.
         atexit.unregister(sounddevice._exit_handler)
@@ -212,7 +235,9 @@ class PortAudioBackend:
             self._library._terminate()
             self._library._initialize()
         except self._library.PortAudioError as error:
-            raise DeviceFailure(FailureKind.REFUSED, f"The sound system does not start: {error}; check it.") from error
+            raise DeviceFailure(
+                FailureKind.REFUSED, Phrase("The sound system does not start: {why}; check it.", why=str(error))
+            ) from error
 
     @property
     def pinned(self) -> bool:
@@ -241,8 +266,12 @@ class PortAudioBackend:
         except library.PortAudioError as error:
             raise DeviceFailure(
                 FailureKind.REFUSED,
-                f"The {_WORDS[role]} {target.name} cannot be opened ({error.args[0] if error.args else error});"
-                " another program may hold it.",
+                Phrase(
+                    "The {role} {name} cannot be opened ({why}); another program may hold it.",
+                    role=_WORDS[role],
+                    name=target.name,
+                    why=str(error.args[0] if error.args else error),
+                ),
             ) from error
         self._streams.append(stream)
         return stream
@@ -271,8 +300,11 @@ class PortAudioBackend:
         if not devices:
             raise DeviceFailure(
                 FailureKind.NO_DEVICE,
-                f"There is no {_WORDS[role]}: plug one in or start PulseAudio or PipeWire"
-                f' (or set {role.value} to "none").',
+                Phrase(
+                    'There is no {role}: plug one in or start PulseAudio or PipeWire (or set {setting} to "none").',
+                    role=_WORDS[role],
+                    setting=role.value,
+                ),
             )
         if name is None:
             return _default(library, role, devices)
@@ -340,7 +372,9 @@ def _not_found(role: Role, name: str, devices: list[_Target]) -> str:
     # Where two devices describe themselves alike only the name tells them apart.
     pulse = [device.description if descriptions.count(device.description) == 1 else device.name for device in described]
     choices = ", ".join([*pulse, *(device.name for device in devices)])
-    return f"No {_WORDS[role]} is called {name!r}; choose one of: {choices}."
+    return Phrase(
+        "No {role} is called {name!r}; choose one of: {choices}.", role=_WORDS[role], name=name, choices=choices
+    )
 
 
 def _latency_s() -> float:

@@ -8,7 +8,6 @@ settings ─▶ DeviceSet ─┬─ DeviceSupervisor (microphone) ─ rings ─�
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
 from audio.io.commands import AttachMicrophone, AttachSpeaker
@@ -112,15 +111,11 @@ class DeviceSet:
 
     def _attacher(self, role: Role) -> Callable[[OpenStream | None], None]:
         def attach(stream: OpenStream | None) -> None:
-            def since_callback() -> float:
-                return time.monotonic() - (stream.last_callback if stream is not None else 0.0)
-
+            end = stream.end if stream is not None else None
             if role.captures:
-                microphone = CaptureEnd(stream.ring, stream.rate, since_callback) if stream is not None else None
-                self._thread.send(AttachMicrophone(microphone))
+                self._thread.send(AttachMicrophone(end if isinstance(end, CaptureEnd) else None))
             else:
-                speaker = PlayoutEnd(stream.ring, stream.rate, since_callback) if stream is not None else None
-                self._attach_speaker(role, speaker)
+                self._attach_speaker(role, end if isinstance(end, PlayoutEnd) else None)
 
         return attach
 

@@ -14,7 +14,7 @@ over all it had stored) is thrown away, and each break-up asks for a little more
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _WINDOW_TICKS = 50
 _FIRST_WINDOW_TICKS = 15
+_SETTLING_WINDOWS = 6
 _FIRST_MARGIN_MS = 6.0
 _MARGIN_MIN_MS = 5.0
 _MARGIN_STEP_MIN_MS = 1.0
@@ -45,18 +46,158 @@ _STALLED_S = 0.050
 _BLOCK_MS = 10.0
 
 
-class ReserveControl:
-    """Decides how to steer from the reserve (device samples) seen at every tick. ``base_ms`` of it is never free."""
+class CaptureSource(Protocol):
+    """Where a :class:`CaptureEnd` takes sound from."""
 
-    def __init__(self, rate: int, *, base_ms: float = 0.0) -> None:
+    @property
+    def ring(self) -> FrameRing:
+        """What has come."""
+        ...
+
+    @property
+    def rate(self) -> int:
+        """Hz."""
+        ...
+
+    @property
+    def piece_ms(self) -> float:
+        """How much comes at once, at most."""
+        ...
+
+    @property
+    def first_margin_ms(self) -> float:
+        """The reserve to begin with, beyond a piece."""
+        ...
+
+    def pump(self) -> None:
+        """Put what has come in the ring, if nobody else does; never waits."""
+        ...
+
+    def reserve(self) -> float | None:
+        """What was spoken and not yet read, just after a read; ``None`` where that is not known now."""
+        ...
+
+
+class PlayoutTarget(Protocol):
+    """Where a :class:`PlayoutEnd` puts sound."""
+
+    @property
+    def rate(self) -> int:
+        """Hz."""
+        ...
+
+    @property
+    def piece_ms(self) -> float:
+        """How much of the reserve the device takes out at once before it is due, at most."""
+        ...
+
+    @property
+    def first_margin_ms(self) -> float:
+        """The reserve to begin with, beyond a piece."""
+        ...
+
+    @property
+    def fill(self) -> int:
+        """Samples waiting to be played."""
+        ...
+
+    @property
+    def underruns(self) -> int:
+        """Samples ever wanted and not there."""
+        ...
+
+    def begin(self) -> None:
+        """Nothing has been written for a while, and now will be."""
+        ...
+
+    def write(self, samples: bytes) -> object:
+        """Append; never waits."""
+        ...
+
+    def flush(self) -> bool:
+        """Throw away all that waits to be played; false where only the device can."""
+        ...
+
+    def pump(self) -> None:
+        """Learn how far the device is, if nobody else does; never waits."""
+        ...
+
+    def reserve(self) -> float | None:
+        """What is waiting, just before a write; ``None`` where that is not known now."""
+        ...
+
+
+class CallbackCapture:
+    """A ring that a device's callback fills. ``since_callback`` tells seconds."""
+
+    first_margin_ms = _FIRST_MARGIN_MS
+    piece_ms = _BLOCK_MS
+    """A block arrives when its last sample was spoken: until then its first ones are missing from the ring."""
+
+    def __init__(self, ring: FrameRing, rate: int, since_callback: Callable[[], float]) -> None:
+        self.ring = ring
+        self.rate = rate
+        self._since_callback = since_callback
+
+    def pump(self) -> None:
+        """The callback does it."""
+
+    def reserve(self) -> float | None:
+        """The ring's, and what has entered the device since the callback."""
+        since_s = self._since_callback()
+        return self.ring.fill + since_s * self.rate if since_s < _STALLED_S else None
+
+
+class CallbackPlayout:
+    """A ring that a device's callback empties."""
+
+    first_margin_ms = _FIRST_MARGIN_MS
+    piece_ms = 0.0
+
+    def __init__(self, ring: FrameRing, rate: int, since_callback: Callable[[], float]) -> None:
+        self.rate = rate
+        self._ring = ring
+        self._since_callback = since_callback
+        self.write = ring.write
+
+    @property
+    def fill(self) -> int:
+        """The ring's."""
+        return self._ring.fill
+
+    @property
+    def underruns(self) -> int:
+        """The ring's."""
+        return self._ring.underruns
+
+    def begin(self) -> None:
+        """The callback has fed the device silence meanwhile."""
+
+    def flush(self) -> bool:
+        """The reader's end of the ring is not ours to move: a pile shrinks by what is not added to it."""
+        return False
+
+    def pump(self) -> None:
+        """The callback does it."""
+
+    def reserve(self) -> float | None:
+        """The ring's, less what has left the device since the callback."""
+        since_s = self._since_callback()
+        return self._ring.fill - since_s * self.rate if since_s < _STALLED_S else None
+
+
+class ReserveControl:
+    """Decides how to steer from the reserve (device samples) seen at the ticks. ``base_ms`` of it is never free."""
+
+    def __init__(self, rate: int, *, base_ms: float = 0.0, first_margin_ms: float = _FIRST_MARGIN_MS) -> None:
         self._rate = rate
         self._base_ms = base_ms
-        self._margin_ms = _FIRST_MARGIN_MS
+        self._margin_ms = first_margin_ms
         self._sum = 0.0
         self._count = 0
         self._ticks_left = _FIRST_WINDOW_TICKS
         self._broke = False
-        self._settling = True
+        self._settling = _SETTLING_WINDOWS
         self._drift_ppm = 0.0
         self.correction_ppm = 0.0
         """How much faster than nominal the reserve has to shrink; negative: grow."""
@@ -67,9 +208,9 @@ class ReserveControl:
         return self._samples(self._base_ms + self._margin_ms)
 
     @property
-    def ceiling(self) -> int:
-        """More than this in the ring is a pile and not jitter."""
-        return self._samples(self._base_ms + self._margin_ms + _PILE_MS)
+    def pile(self) -> int:
+        """So much more than wanted is a pile and not jitter."""
+        return self._samples(_PILE_MS)
 
     def broke_up(self, missing: int) -> None:
         """So many samples were needed and not there: from now on keep half as many more."""
@@ -77,18 +218,17 @@ class ReserveControl:
         step_ms = min(max(missing * 500 / self._rate, _MARGIN_STEP_MIN_MS), _MARGIN_STEP_MAX_MS)
         self._margin_ms = min(self._margin_ms + step_ms, _MARGIN_MAX_MS)
 
-    def observe(self, fill: int, on_the_way_s: float) -> int:
-        """Take one tick's ring ``fill`` and the sound that has left (negative: entered) the device since its last
-        callback.
+    def observe(self, fill: int, reserve: float | None) -> int:
+        """Take one tick's ``fill``, in whole blocks, and the smooth ``reserve`` if it is known just now.
 
         Says how many samples to throw away now; negative: how much silence to put in; mostly 0.
         """
-        if fill > self.ceiling:
-            self._settling = True
+        if fill - self.wanted > self.pile:
+            self._settling = _SETTLING_WINDOWS
             self._start_window(_FIRST_WINDOW_TICKS)
             return fill - self.wanted
-        if abs(on_the_way_s) < _STALLED_S:
-            self._sum += fill + on_the_way_s * self._rate
+        if reserve is not None:
+            self._sum += reserve
             self._count += 1
         self._ticks_left -= 1
         return self._steer() if self._ticks_left <= 0 else 0
@@ -103,11 +243,15 @@ class ReserveControl:
             return 0
         excess_ms = (reserve - self.wanted) * 1000 / self._rate
         # Where sound has only just begun nobody hears a cut; later one has to be worth it.
-        settling, self._settling = self._settling, False
+        settling = self._settling > 0
+        self._settling -= settling
         if excess_ms > (_FIRST_SURPLUS_MS if settling else _SURPLUS_MS) or (
             settling and excess_ms < -_FIRST_SURPLUS_MS
         ):
+            if settling:
+                self._start_window(_FIRST_WINDOW_TICKS)
             return self._samples(excess_ms)
+        self._settling = 0
         outside_ms = excess_ms - min(max(excess_ms, _DEAD_ZONE_MS[0]), _DEAD_ZONE_MS[1])
         self._drift_ppm = _limited(self._drift_ppm + outside_ms * _PPM_PER_MS_WINDOW)
         self.correction_ppm = _limited(self._drift_ppm + outside_ms * _PPM_PER_MS)
@@ -130,13 +274,12 @@ def _limited(ppm: float) -> float:
 class CaptureEnd:
     """The media thread's end of a capture ring: a :class:`~audio.session.Microphone`."""
 
-    def __init__(self, ring: FrameRing, rate: int, since_callback: Callable[[], float]) -> None:
-        self._ring = ring
-        self._since_callback = since_callback
-        self._resampler = Resampler(rate, SAMPLE_RATE)
-        self._ratio = rate / SAMPLE_RATE
-        # A block arrives when its last sample was spoken: until then its first ones are missing from the ring.
-        self._control = ReserveControl(rate, base_ms=_BLOCK_MS)
+    def __init__(self, source: CaptureSource) -> None:
+        self._source = source
+        self._ring = source.ring
+        self._resampler = Resampler(source.rate, SAMPLE_RATE)
+        self._ratio = source.rate / SAMPLE_RATE
+        self._control = ReserveControl(source.rate, base_ms=source.piece_ms, first_margin_ms=source.first_margin_ms)
         self._pending = np.zeros(0, dtype=np.int16)
         self._primed = False
         self._starved = False
@@ -148,6 +291,7 @@ class CaptureEnd:
 
     def read(self) -> Samples | None:
         """20 ms, or ``None`` while the device delivers nothing. A gap is bridged with silence just as long."""
+        self._source.pump()
         if not self._primed and not self._prime():
             return None
         while (short := FRAME_SAMPLES - len(self._pending)) > 0:
@@ -159,7 +303,7 @@ class CaptureEnd:
             self._pending = np.concatenate([self._pending, block])
         self._starved = False
         frame, self._pending = self._pending[:FRAME_SAMPLES].copy(), self._pending[FRAME_SAMPLES:]
-        self.drained += self._ring.skip(max(0, self._control.observe(self._ring.fill, self._since_callback())))
+        self.drained += self._ring.skip(max(0, self._control.observe(self._ring.fill, self._source.reserve())))
         self._resampler.correction_ppm = self._control.correction_ppm
         return frame
 
@@ -174,7 +318,10 @@ class CaptureEnd:
         return np.pad(rest, (0, short)) if len(rest) else None
 
     def pause(self) -> None:
-        """Start afresh at the next read."""
+        """Start afresh at the next read; what comes until then is nobody's to hear."""
+        self._source.pump()
+        self._ring.skip(self._ring.fill)
+        self._source.reserve()
         self._primed = False
         self._pending = self._pending[:0]
 
@@ -192,11 +339,10 @@ class CaptureEnd:
 class PlayoutEnd:
     """The media thread's end of a playout ring: a :class:`~audio.session.Speaker`."""
 
-    def __init__(self, ring: FrameRing, rate: int, since_callback: Callable[[], float]) -> None:
-        self._ring = ring
-        self._since_callback = since_callback
-        self._resampler = Resampler(SAMPLE_RATE, rate)
-        self._control = ReserveControl(rate)
+    def __init__(self, target: PlayoutTarget) -> None:
+        self._target = target
+        self._resampler = Resampler(SAMPLE_RATE, target.rate)
+        self._control = ReserveControl(target.rate, base_ms=target.piece_ms, first_margin_ms=target.first_margin_ms)
         self._underruns: int | None = None
         self._too_many = 0
         self.breaks = 0
@@ -207,33 +353,42 @@ class PlayoutEnd:
 
     def write(self, frame: Samples) -> None:
         """Queue 20 ms for the device."""
+        self._target.pump()
+        if self._underruns is not None:
+            self._observe(self._underruns)
         if self._underruns is None:
-            # Until now the device was fed silence by its own callback; sound starts with the margin in front of it.
-            self._underruns = self._ring.underruns
-            self._ring.write(bytes(2 * max(0, self._control.wanted - self._ring.fill)))
-        else:
-            self._observe()
+            # Until now the device was fed silence; sound starts with the reserve in front of it.
+            self._target.begin()
+            self._underruns = self._target.underruns
+            self._target.write(bytes(2 * max(0, self._control.wanted - self._target.fill)))
         self._resampler.correction_ppm = self._control.correction_ppm
         block = self._resampler.process(frame)
         dropped = min(self._too_many, len(block))
         self._too_many -= dropped
         self.drained += dropped
-        self._ring.write(block[dropped:].tobytes())
+        self._target.write(block[dropped:].tobytes())
 
-    def _observe(self) -> None:
-        missing = self._ring.underruns - (self._underruns or 0)
+    def _observe(self, underruns: int) -> None:
+        missing = self._target.underruns - underruns
         if missing:
-            self._underruns = self._ring.underruns
+            self._underruns = self._target.underruns
             self.breaks += 1
             self._control.broke_up(missing)
-        # The reader's end of the ring is not ours to move: a pile shrinks by what is not added to it.
-        if not self._too_many:
-            surplus = self._control.observe(self._ring.fill, -self._since_callback())
+        if self._too_many:
+            self._target.reserve()  # it was seen before the cut
+            return
+        surplus = self._control.observe(self._target.fill, self._target.reserve())
+        if surplus > self._control.pile and self._target.flush():
+            self.drained += surplus
+            self._underruns = None
+        else:
             self._too_many = max(0, surplus)
-            self._ring.write(bytes(2 * max(0, -surplus)))
+            self._target.write(bytes(2 * max(0, -surplus)))
 
     def pause(self) -> None:
         """Nothing will be written for a while: silence until then is no break-up."""
+        self._target.pump()
+        self._target.reserve()
         self._underruns = None
         self._too_many = 0
 

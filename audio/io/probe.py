@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from audio.io.settings import Role
+from sipcore.errors import Phrase
 
 DEADLINE_S = 10.0
 
@@ -62,7 +63,10 @@ async def probe_devices(deadline_s: float = DEADLINE_S) -> DeviceList:
         output, _ = await asyncio.wait_for(process.communicate(), deadline_s)
     except TimeoutError:
         return DeviceList(
-            problem=f"The sound system did not answer within {deadline_s:.0f} s; check PulseAudio or PipeWire."
+            problem=Phrase(
+                "The sound system did not answer within {seconds:.0f} s; check PulseAudio or PipeWire.",
+                seconds=deadline_s,
+            )
         )
     finally:
         if process.returncode is None:
@@ -82,8 +86,10 @@ def _read(output: bytes) -> DeviceList:
         return DeviceList(tuple(DeviceDescription(**device) for device in answer["devices"]), answer["problem"])
     except (ValueError, TypeError, KeyError):
         return DeviceList(
-            problem="The sound system made the process that lists devices end; check ALSA's configuration, PulseAudio"
-            " or PipeWire."
+            problem=Phrase(
+                "The sound system made the process that lists devices end; check ALSA's configuration, PulseAudio"
+                " or PipeWire."
+            )
         )
 
 
@@ -111,7 +117,7 @@ def list_devices() -> DeviceList:
                 for device in list_pulse(captures=role.captures)
             ]
     if not devices and problem is None:
-        problem = "No sound device was found; plug one in or start PulseAudio or PipeWire."
+        problem = Phrase("No sound device was found; plug one in or start PulseAudio or PipeWire.")
     return DeviceList(tuple(devices), problem)
 
 

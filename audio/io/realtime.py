@@ -24,6 +24,7 @@ SWITCH_INTERVAL_S = 0.001
 _HELD_OFF = 1_000_000
 _PRIORITY = 10
 _NICE = -11
+_M_ARENA_MAX = -8  # malloc.h
 
 
 class RealtimeGuard:
@@ -81,6 +82,22 @@ def raise_thread_priority() -> Callable[[], None]:
         _log.debug("= no better nice value: %s", error)
         return lambda: None
     return lambda: _quietly(lambda: os.setpriority(os.PRIO_PROCESS, thread, before))
+
+
+def keep_one_arena() -> None:
+    """Let all threads share one heap, where the C library is glibc.
+
+    It would give each a heap of its own, so that they need not wait for each other; under Python's lock they never do,
+    and the holes in five heaps are megabytes.
+    """
+    if "CS_GNU_LIBC_VERSION" not in getattr(os, "confstr_names", {}) or not os.confstr("CS_GNU_LIBC_VERSION"):
+        return
+    import ctypes
+
+    try:
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+    except (OSError, AttributeError) as error:
+        _log.debug("= heaps stay as they are: %s", error)
 
 
 def _quietly(action: Callable[[], None]) -> None:

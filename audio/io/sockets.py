@@ -11,6 +11,8 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sipcore.errors import Phrase
+
 if TYPE_CHECKING:
     from sipcore.ids import IdSource
 
@@ -56,10 +58,24 @@ def bind_pair(
         except OSError as error:
             if error.errno not in _NOT_FREE:
                 raise NoMediaPort(
-                    f"Sound cannot be received at {address} ({error.strerror}); check that this address still exists."
+                    Phrase(
+                        "Sound cannot be received at {address} ({why}); check that this address still exists.",
+                        address=address,
+                        why=error.strerror or str(error),
+                    )
                 ) from error
-    wanted = f"{port} and {port + 1}" if port is not None else f"{port_min} to {port_max}"
-    raise NoMediaPort(f"All UDP ports for sound ({wanted}) at {address} are taken; end other calls or widen the range.")
+    wanted = (
+        Phrase("{one} and {other}", one=port, other=port + 1)
+        if port is not None
+        else Phrase("{first} to {last}", first=port_min, last=port_max)
+    )
+    raise NoMediaPort(
+        Phrase(
+            "All UDP ports for sound ({ports}) at {address} are taken; end other calls or widen the range.",
+            ports=wanted,
+            address=address,
+        )
+    )
 
 
 def _candidates(ids: IdSource, port_min: int, port_max: int) -> list[int]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 from audio.io.settings import Role
+from sipcore.errors import Phrase
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ _RETRY_S = 0.5
 _PATIENT_AFTER = 40
 _PATIENT_RETRY_S = 3.0
 _LOOK_ANEW_EVERY_S = 5.0
-_HANGS = (
+_HANGS = Phrase(
     "The sound system does not answer; check PulseAudio or PipeWire (over SSH: PULSE_SERVER)."
     " Calls go on without sound."
 )
@@ -149,7 +150,9 @@ class DeviceSupervisor:
         self._attach(stream)
         if self._told is not None:
             self._told = None
-            self._report(AudioDeviceRestored(self.role, stream.name, f"Sound is back on {stream.name}."))
+            self._report(
+                AudioDeviceRestored(self.role, stream.name, Phrase("Sound is back on {name}.", name=stream.name))
+            )
 
     def _drop(self) -> None:
         """Detach at once, and close on the thread that may be lost to it."""
@@ -180,13 +183,19 @@ class DeviceSupervisor:
             if stream.interrupted:
                 return None
             if stream.finished:
-                return f"The sound device {stream.name} is gone; plug it in again or choose another. The call goes on."
+                return Phrase(
+                    "The sound device {name} is gone; plug it in again or choose another. The call goes on.",
+                    name=stream.name,
+                )
             age_s = stream.age(time.monotonic())
             if age_s < FROZEN_AFTER_S:
                 answered_at_s = 0.0
             elif age_s >= PAUSED_AFTER_S or age_s - answered_at_s >= FROZEN_AFTER_S:
                 if age_s >= PAUSED_AFTER_S or not await stream.answers():
-                    return f"The sound device {stream.name} has stopped answering; it is tried again. The call goes on."
+                    return Phrase(
+                        "The sound device {name} has stopped answering; it is tried again. The call goes on.",
+                        name=stream.name,
+                    )
                 answered_at_s = age_s
 
     def _tell(self, failure: DeviceFailure) -> None:

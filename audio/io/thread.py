@@ -40,6 +40,7 @@ from audio.io.events import AudioEvent, AudioProblem, CallMediaEnded, CallMediaE
 from audio.io.realtime import raise_thread_priority
 from audio.io.settings import Role
 from audio.session import MediaSession, Microphone, Speaker, mix, silence
+from sipcore.errors import Phrase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +53,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 TICK_S = 0.020
+_IDLE_S = 0.100
+"""Between two looks at devices that are open while nothing is heard: the telephone rings, or was just hung up."""
+
 _CATCH_UP_TICKS = 10
 """A thread that was kept from running makes up for 200 ms; after a longer stop it goes on from now."""
 
@@ -61,6 +65,7 @@ _DATAGRAMS_PER_WAKE = 32
 
 _DATAGRAM_BYTES = 2048
 _AFTER_FAILURE_S = 0.005
+_POLL_STEP_S = 0.001
 
 
 @dataclass(slots=True)
@@ -91,8 +96,10 @@ class MediaThread:
         self._speakers: dict[Role, Speaker] = {}
         self._tones: dict[Role, Microphone] = {}
         self._next_tick: float | None = None
+        self._next_look: float | None = None
         self._ticks = 0
         self._stopping = False
+        self._quietly = False
         self._restore_priority: Callable[[], None] | None = None
         self.statistics: dict[str, MediaStatistics] = {}
         """Each configured call's figures, at most 100 ms old. Written here, read anywhere."""
@@ -144,23 +151,16 @@ class MediaThread:
         for descriptor in ready:
             self._receive_untrusted(descriptor)
         self._tick_if_due()
+        self._look_if_due()
         self._handle_timeouts()
 
     def _wait(self) -> list[int]:
         """Sleep until a deadline, a datagram or a command; the descriptors that have something."""
-        if self._commands:
-            timeout_ms: int | None = 0
-            rest_s = 0.0
-        else:
-            deadline = self._deadline()
-            if deadline is None:
-                timeout_ms, rest_s = None, 0.0
-            else:
-                left = max(0.0, deadline - time.monotonic())
-                timeout_ms, rest_s = int(left * 1000), left
+        deadline = 0.0 if self._commands else self._deadline()
+        # poll() counts whole milliseconds; a deadline is kept closer than that.
+        timeout_ms = None if deadline is None else max(0, int((deadline - time.monotonic()) * 1000))
         ready = [descriptor for descriptor, _ in self._poll.poll(timeout_ms)]
-        if not ready and 0.0 < rest_s < 0.001:
-            # poll() counts whole milliseconds; a deadline is kept closer than that.
+        if not ready and deadline is not None and 0.0 < (rest_s := deadline - time.monotonic()) < _POLL_STEP_S:
             time.sleep(rest_s)
         if self._wake_read in ready:
             ready.remove(self._wake_read)
@@ -172,7 +172,7 @@ class MediaThread:
 
     def _deadline(self) -> float | None:
         deadlines = [call.session.next_timeout() for call in self._calls.values()]
-        deadlines.append(self._next_tick)
+        deadlines.append(self._next_look if self._next_tick is None else self._next_tick)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     # ---------------------------------------------------------------------------------------------- commands
@@ -184,7 +184,7 @@ class MediaThread:
                 self._handle(command)
             except Exception:  # noqa: BLE001 - a supervisor: one call's failure must not end the others' sound
                 _log.exception("! media command %s failed", type(command).__name__)
-                self._report(AudioProblem("The audio engine failed in a command; the log has the details."))
+                self._report(AudioProblem(Phrase("The audio engine failed in a command; the log has the details.")))
 
     def _handle(self, command: Command) -> None:
         now = time.monotonic()
@@ -212,12 +212,13 @@ class MediaThread:
                 self._close(name)
             case AttachMicrophone(microphone):
                 self._microphone = microphone
+                self._next_look = now
             case AttachSpeaker(role, speaker):
                 self._attach_speaker(role, speaker)
             case PlayTone(role, source):
                 self._play(role, source, now)
-            case Stop():
-                self._stopping = True
+            case Stop(quietly):
+                self._stopping, self._quietly = True, quietly
             case _:
                 assert_never(command)
 
@@ -253,6 +254,7 @@ class MediaThread:
             self._speakers.pop(role, None)
         else:
             self._speakers[role] = speaker
+            self._next_look = time.monotonic()
 
     def _play(self, role: Role, source: Microphone | None, now: float) -> None:
         if source is None:
@@ -269,8 +271,11 @@ class MediaThread:
         statistics = MediaStatistics()
         try:
             statistics = call.session.statistics(now)
-            call.session.close(now)
-            self._flush(call)
+            if self._quietly:
+                call.session.abandon()
+            else:
+                call.session.close(now)
+                self._flush(call)
         finally:
             self._release(call.sockets)
             self.statistics.pop(name, None)
@@ -327,7 +332,9 @@ class MediaThread:
             return action(*args, **kwargs)
         except Exception:  # noqa: BLE001 - a supervisor: one call's failure must not end the others' sound
             _log.exception("! media of call %s failed", call.session.call)
-            self._report(AudioProblem("The sound of a call failed inside the audio engine; the log has the details."))
+            self._report(
+                AudioProblem(Phrase("The sound of a call failed inside the audio engine; the log has the details."))
+            )
             self._close(call.session.call)
             return None
 
@@ -354,10 +361,23 @@ class MediaThread:
         self._next_tick = None
         if self._restore_priority is not None:
             self._restore_priority()
-        if self._microphone is not None:
-            self._microphone.pause()
-        for speaker in self._speakers.values():
-            speaker.pause()
+        self._pause_devices()
+
+    def _pause_devices(self) -> None:
+        try:
+            if self._microphone is not None:
+                self._microphone.pause()
+            for speaker in set(self._speakers.values()):
+                speaker.pause()
+        except Exception:  # noqa: BLE001 - a supervisor: packets go on without a device
+            self._lose_devices()
+        attached = self._microphone is not None or bool(self._speakers)
+        self._next_look = time.monotonic() + _IDLE_S if attached else None
+
+    def _look_if_due(self) -> None:
+        """Between calls devices are told again and again that nobody listens: what they hold would grow old."""
+        if self._next_tick is None and self._next_look is not None and time.monotonic() >= self._next_look:
+            self._pause_devices()
 
     def _tick(self, now: float) -> None:
         self._ticks += 1
@@ -386,7 +406,7 @@ class MediaThread:
         _log.exception("! a sound device's end failed")
         self._microphone = None
         self._speakers.clear()
-        self._report(AudioProblem("Sound failed inside the audio engine and is off; the log has the details."))
+        self._report(AudioProblem(Phrase("Sound failed inside the audio engine and is off; the log has the details.")))
 
     def _play_out(self, heard: Samples | None, tone: Samples | None, ring: Samples | None) -> None:
         speaker, ringer = self._speakers.get(Role.SPEAKER), self._speakers.get(Role.RINGER)

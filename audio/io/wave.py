@@ -19,7 +19,7 @@ import numpy as np
 from audio.core import FRAME_SAMPLES, SAMPLE_RATE, Samples
 from audio.stream.recorder import WavRecorder
 from audio.stream.wavfile import read_wav
-from sipcore.errors import ParseError
+from sipcore.errors import ParseError, Phrase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,9 +38,19 @@ def load_wave(path: str) -> Samples:
         with Path(path).expanduser().open("rb") as file:
             return read_wav(file, SAMPLE_RATE)
     except ParseError as error:
-        raise WaveProblem(f"The sound file {path} cannot be used: {error}; convert it to a plain WAV file.") from error
+        raise WaveProblem(
+            Phrase(
+                "The sound file {path} cannot be used: {why}; convert it to a plain WAV file.",
+                path=str(path),
+                why=str(error),
+            )
+        ) from error
     except OSError as error:
-        raise WaveProblem(f"The sound file {path} cannot be read: {error.strerror}; check its name.") from error
+        raise WaveProblem(
+            Phrase(
+                "The sound file {path} cannot be read: {why}; check its name.", path=str(path), why=str(error.strerror)
+            )
+        ) from error
 
 
 class WaveMicrophone:
@@ -109,4 +119,10 @@ class WaveSpeaker:
                     recorder.write(frame)
                 recorder.close()
         except OSError as error:
-            self._on_problem(f"The sound file {self.path} cannot be written: {error.strerror}; choose another.")
+            self._on_problem(
+                Phrase(
+                    "The sound file {path} cannot be written: {why}; choose another.",
+                    path=str(self.path),
+                    why=str(error.strerror),
+                )
+            )

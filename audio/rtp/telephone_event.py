@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sipcore.errors import LocalProtocolError
+from sipcore.errors import LocalProtocolError, Phrase
 
 if TYPE_CHECKING:
     from audio.rtp.packet import RtpPacket
@@ -85,7 +85,7 @@ class DtmfSender:
             else:
                 raise LocalProtocolError(f"{character!r} is no DTMF digit")
         if len(self._queue) + len(steps) > MAXIMUM_QUEUE:
-            raise LocalProtocolError("too many DTMF digits are waiting")
+            raise LocalProtocolError(Phrase("too many DTMF digits are waiting"))
         self._queue += steps
 
     def clear(self) -> None:

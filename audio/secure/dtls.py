@@ -18,6 +18,7 @@ from OpenSSL import SSL
 
 from audio.secure.certificate import DtlsCertificate, matches
 from audio.secure.srtp import PROFILES, SrtpKeys, SrtpProfile
+from sipcore.errors import Phrase
 from sipcore.media import DtlsSetup, Fingerprint
 
 if TYPE_CHECKING:
@@ -119,9 +120,13 @@ class DtlsTransport:
         """Send again what was lost, or give up."""
         if self._give_up is not None and now >= self._give_up:
             if self._heard:
-                self._fail("The encrypted media connection could not be set up in time; the network loses too much.")
+                self._fail(
+                    Phrase("The encrypted media connection could not be set up in time; the network loses too much.")
+                )
             else:
-                self._fail("The far end never began to encrypt the media; a firewall may hold back its packets.")
+                self._fail(
+                    Phrase("The far end never began to encrypt the media; a firewall may hold back its packets.")
+                )
             return
         if self._repeats and now >= self._repeats[0]:
             self._repeats.pop(0)
@@ -130,7 +135,7 @@ class DtlsTransport:
             try:
                 self._connection.DTLSv1_handle_timeout()
             except SSL.Error:
-                self._fail("The far end stopped answering while the media encryption was set up.")
+                self._fail(Phrase("The far end stopped answering while the media encryption was set up."))
                 return
             self._collect(now)
 
@@ -167,7 +172,9 @@ class DtlsTransport:
             except SSL.Error as error:
                 # The alert that says why is still to be sent.
                 self._transmits += _datagrams(_drain(self._connection))
-                self._fail(f"The media encryption could not be agreed with the far end ({_reason(error)}).")
+                self._fail(
+                    Phrase("The media encryption could not be agreed with the far end ({why}).", why=_reason(error))
+                )
                 return
             else:
                 self._conclude()
@@ -180,12 +187,14 @@ class DtlsTransport:
         """RFC 5763 §5: "The certificate ... MUST match the fingerprint"; until it does there are no keys."""
         certificate = self._connection.get_peer_certificate(as_cryptography=True)
         if not isinstance(certificate, x509.Certificate) or not matches(certificate, self._remote_fingerprints):
-            self._refuse("The far end's encryption certificate is not the one it announced; somebody may be listening.")
+            self._refuse(
+                Phrase("The far end's encryption certificate is not the one it announced; somebody may be listening.")
+            )
             return
         name = self._connection.get_selected_srtp_profile()
         profile = next((profile for profile in PROFILES if profile.dtls == name), None)
         if profile is None:
-            self._refuse("The far end agreed on no way to encrypt the media.")
+            self._refuse(Phrase("The far end agreed on no way to encrypt the media."))
             return
         self.keys = self._export(profile)
         self.state = DtlsState.CONNECTED
@@ -289,4 +298,4 @@ def _reason(error: SSL.Error) -> str:
     entries = error.args[0] if error.args else None
     if isinstance(entries, list) and entries:
         return str(entries[0][-1])
-    return "the connection broke"
+    return Phrase("the connection broke")

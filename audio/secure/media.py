@@ -17,7 +17,7 @@ from audio.core.ports import Address, Transmit, TransmitKind
 from audio.secure.association import Association
 from audio.secure.sdes import keys_of
 from audio.secure.srtp import SrtpContext, SrtpCounters, SrtpKeys
-from sipcore.errors import ParseError
+from sipcore.errors import ParseError, Phrase
 from sipcore.media import DtlsSetup, Fingerprint, MediaParameters
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class SecureMedia:
 
     def _configure_dtls(self, role: DtlsSetup, fingerprints: tuple[Fingerprint, ...], now: float) -> None:
         if self._certificate is None:
-            self._fail("The far end wants DTLS, and this phone has no certificate for it.")
+            self._fail(Phrase("The far end wants DTLS, and this phone has no certificate for it."))
             return
         identity = (role, tuple(sorted(fingerprints, key=lambda f: (f.algorithm, f.value))))
         changed = identity != self._identity or self._failed

@@ -37,9 +37,15 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """``duration`` units should have been here and are not: conceal them."""
+    """``duration`` units should have been here and are not: conceal them.
+
+    What follows them ``distance`` units on, where it is here already: ``following``, one packet or, while that is
+    short, more. These are handed out again as :class:`Frame` when their turn comes.
+    """
 
     duration: int
+    following: tuple[Frame, ...] = ()
+    distance: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class JitterConfig:
     margin_s: float = 0.004
     """Added to the slowest transit: the playout tick itself is not exact."""
 
-    hold_s: float = 6.0
+    hold_s: float = 7.0
     """How long a slow packet is remembered."""
 
     quiet_s: float = 0.160
@@ -388,4 +394,15 @@ class JitterBuffer:
         if self._silent:
             return Silence(duration, self._noise)
         self._missing += duration
-        return Missing(duration)
+        return Missing(duration, self._following(), length)
+
+    def _following(self) -> tuple[Frame, ...]:
+        """The packets next in turn, until they are as long as a block."""
+        found: list[Frame] = []
+        total, end = 0, None
+        for entry in self._entries:
+            if entry.silence or total >= self._rate // 50 or end not in (None, entry.timestamp):
+                break
+            found.append(Frame(entry.payload_type, entry.payload, entry.duration))
+            total, end = total + entry.duration, entry.timestamp + entry.duration
+        return tuple(found)

@@ -7,7 +7,7 @@ JitterBuffer ─ Frame ──▶ decode ─▶ blend in ─┐
 
 from __future__ import annotations
 
-from collections import deque
+import math
 from collections.abc import Callable
 from typing import assert_never
 
@@ -18,29 +18,36 @@ from audio.stream import timescale
 from audio.stream.jitter import Frame, Item, JitterBuffer, Missing, Silence
 from audio.stream.noise import ComfortNoise
 from audio.stream.plc import PacketLossConcealer
+from audio.stream.steering import Steering
 
 Samples = NDArray[np.int16]
 Decoder = Callable[[int, bytes], Samples]
 """``(payload type, payload)`` to 8 kHz sound."""
 
-_SLACK = 40
-"""Samples a packet stays in hand when a block is saved, so that the delay does not swing to and fro."""
+Preview = Callable[[int, bytes], Samples | None]
+"""The same for a packet that will be decoded again in its turn; ``None`` where decoding it twice would do harm."""
 
-_OBSERVED_TICKS = 6
-"""Ticks looked at before, and so at least between, two changes of length."""
+_FAINT = 0.04  # of the loudness of late: -28 dB
+_PAUSE_TICKS = 4  # the closure of a plosive is shorter
+_FORGET_LOUDNESS = 0.997  # each block: a quarter in ten seconds
 
 
 class Playout:
     """Serves one stream of 8 kHz sound in blocks of the caller's size."""
 
-    def __init__(self, jitter: JitterBuffer, decode: Decoder) -> None:
+    def __init__(self, jitter: JitterBuffer, decode: Decoder, preview: Preview | None = None) -> None:
         self.jitter = jitter
         self._decode = decode
+        self._preview = preview
+        self._shown: bytes | None = None  # the payload concealment was last led over to
         self._plc = PacketLossConcealer()
         self._noise = ComfortNoise()
         self._queue: Samples = np.zeros(0, dtype=np.int16)
         self._past: Samples = np.zeros(0, dtype=np.int16)
-        self._recent: deque[tuple[int, int]] = deque(maxlen=_OBSERVED_TICKS)
+        self._steering = Steering()
+        self._loudness = 0.0
+        self._faint_ticks = 0
+        self._frames = 0  # taken in this tick
         self.played = 0
         """Samples handed out while a stream was running."""
 
@@ -58,8 +65,10 @@ class Playout:
     def read(self, now: float, count: int) -> Samples:
         """The next ``count`` samples, due at ``now``. The array is the caller's."""
         left_over = len(self._queue)
+        self._frames = 0
         self._fill(now, count)
-        self._steer(now, count, left_over)
+        if self._frames:
+            self._steer(now, count, left_over)
         block, self._queue = self._queue[:count], self._queue[count:]
         self._past = block
         return block.copy()
@@ -72,11 +81,14 @@ class Playout:
     def _take(self, item: Item) -> None:
         match item:
             case Frame(payload_type=payload_type, payload=payload, skip=skip):
-                sound = self._plc.good(self._decode(payload_type, payload)[skip:])
+                joined = payload is self._shown and skip == 0
+                self._shown = None
+                self._frames += 1
+                sound = self._plc.good(self._decode(payload_type, payload)[skip:], joined=joined)
             case Missing(duration=duration):
                 if not self._plc.silent:
                     self.concealed += duration
-                sound = self._plc.conceal(duration)
+                sound = self._conceal(item)
             case Silence(duration=duration, noise=noise):
                 # Noise is kept out of the concealer's history, except to end a hole: speech is never continued with it.
                 sound = self._noise.read(duration, noise)
@@ -87,50 +99,70 @@ class Playout:
         self.played += len(sound)
         self._queue = sound if len(self._queue) == 0 else np.concatenate([self._queue, sound])
 
-    def _steer(self, now: float, count: int, left_over: int) -> None:
-        """Work off a delay that is too long or too short, where sound is there to be worked on.
+    def _conceal(self, hole: Missing) -> Samples:
+        """Made-up sound, led over to what follows the hole where that is here already."""
+        sounds = self._previews(hole.following) if hole.distance >= hole.duration else []
+        if not sounds:
+            return self._plc.conceal(hole.duration)
+        payload = hole.following[0].payload
+        if self._shown is not None and payload is not self._shown:
+            self._plc.turn()
+        self._shown = payload
+        following = sounds[0] if len(sounds) == 1 else np.concatenate(sounds)
+        return self._plc.conceal(hole.duration, following, hole.distance)
 
-        What is always left over in the queue is delay without use; beyond it whole blocks can be saved. Packets that
-        are no block long make both swing, so the least of some ticks counts.
-        """
+    def _previews(self, frames: tuple[Frame, ...]) -> list[Samples]:
+        sounds: list[Samples] = []
+        for frame in frames:
+            sound = self._preview(frame.payload_type, frame.payload) if self._preview else None
+            if sound is None:
+                break
+            sounds.append(sound)
+        return sounds
+
+    def _steer(self, now: float, count: int, left_over: int) -> None:
+        """Work off a delay that is too long or too short, where sound is there to be worked on."""
         if self.jitter.quiet or self._plc.active:
-            self._recent.clear()
+            self._steering.forget()
             return
-        self._recent.append((left_over, self.jitter.excess))
-        if len(self._recent) < _OBSERVED_TICKS:
-            return
-        left_over = min(item[0] for item in self._recent)
-        excess = min(item[1] for item in self._recent)
-        if excess < 0:
-            changed = self._lengthen()
-        elif excess >= count + _SLACK:
-            changed = self._shorten(now, count, left_over + excess // count * count)
-        elif excess >= _SLACK:
-            changed = self._shorten(now, count, left_over)
+        faint_rms = self._faint_rms()
+        faint = timescale.is_faint(self._past, faint_rms) and timescale.is_faint(self._queue, faint_rms)
+        self._faint_ticks = self._faint_ticks + 1 if faint else 0
+        pause = self._faint_ticks >= _PAUSE_TICKS
+        wanted = self._steering.wanted(left_over, self.jitter.excess, count, pause=pause)
+        if wanted > 0:
+            done = self._lengthen(wanted, faint_rms)
+        elif wanted < 0:
+            done = self._shorten(now, count, -wanted, faint_rms)
         else:
             return
-        if changed is not None:
-            self._queue = changed
-            self._recent.clear()
+        if done:
+            self._steering.changed()
 
-    def _shorten(self, now: float, count: int, surplus: int) -> Samples | None:
-        if surplus < timescale.SHORTEST:
-            return None
+    def _faint_rms(self) -> float:
+        """What is not heard beside the speech of late."""
+        block = self._queue.astype(np.float32)
+        rms = math.sqrt(float(block.dot(block)) / len(block))
+        self._loudness = max(rms, self._loudness * _FORGET_LOUDNESS)
+        return max(timescale.FAINT_RMS, self._loudness * _FAINT)
+
+    def _shorten(self, now: float, count: int, surplus: int, faint_rms: float) -> bool:
         known, queue = self._past, self._queue
-        shorter = timescale.shorten(np.concatenate([known, queue]), surplus, fixed=len(known))
+        shorter = timescale.shorten(np.concatenate([known, queue]), surplus, fixed=len(known), faint_rms=faint_rms)
         if shorter is None:
-            return None
+            return False
         self.shortened += len(known) + len(queue) - len(shorter)
         self._queue = shorter[len(known) :]
         self._fill(now, count)
-        return self._queue
+        return True
 
-    def _lengthen(self) -> Samples | None:
+    def _lengthen(self, wanted: int, faint_rms: float) -> bool:
         # The block before gives the period search something to compare with; only the queue is changed.
         known = len(self._past)
         both = np.concatenate([self._past, self._queue])
-        longer = timescale.lengthen(both, timescale.LONGEST)
+        longer = timescale.lengthen(both, wanted, faint_rms=faint_rms)
         if longer is None:
-            return None
+            return False
         self.stretched += len(longer) - len(both)
-        return longer[known:]
+        self._queue = longer[known:]
+        return True

@@ -1,13 +1,18 @@
 """Packet loss concealment after the idea of ITU-T G.711 Appendix I: repeat the pitch period, overlap-add at both
-joints, fade out.
+joints, fade out; where what follows the hole has arrived already, lead over into it.
 
     heard sound ─▶ history ─▶ pitch period ─▶ repeated, faded ─▶ overlap-add ─▶ sound goes on
+                                                   ╲ cross-fade ╱
+                       what follows ─▶ pitch period ─▶ repeated backwards
 
-No look-ahead, hence no delay: where the recommendation holds back 3.75 ms to blend into the repetition, the step at
-the joint is instead spread over the first quarter period.
+It never waits, hence costs no delay: where the recommendation holds back 3.75 ms to blend into the repetition, the step
+at the joint is instead spread over the first quarter period, and what follows is only what the jitter buffer holds
+anyway.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +28,21 @@ _HISTORY = 3 * _LONGEST_LAG
 _UNVOICED_LAG = 100  # sound without a pitch is repeated in longer pieces, or it hums
 _UNVOICED_BELOW = 0.5
 _CHANGE_EVERY = 160  # samples until one more period joins the repetition
+_SHORTEST_FOLLOWING = _TEMPLATE + _SHORTEST_LAG + 8
+_LONGEST_BLEND = 40
 
 # How loud the repetition is so many samples into the hole. Appendix I holds 10 ms and is silent at 60 ms; falling at
-# once and ending late scored better by PESQ at every rate of loss, most of all for bursts. So did the short template.
+# once and ending late scored better by PESQ at every rate of loss, most of all for bursts. So did the short template
+# and the short blend.
 _FADE_PLACES = (0.0, 160.0, 480.0, 1280.0)
-_FADE_GAINS = (1.0, 0.55, 0.3, 0.0)
+_FADE_GAINS = (1.0, 0.45, 0.3, 0.0)
 _FADE_END = 1280
+
+# The same for what is repeated backwards, counted from the end of the hole.
+_BACK_GAINS = (1.0, 0.7, 0.42, 0.0)
+
+_TREND = 0.15  # how much of the last period's change of energy goes on, as an exponent
+_FAINT_POWER = 100.0  # no trend is seen in sound fainter than this
 
 
 def _confidence(likeness: float) -> float:
@@ -48,7 +62,9 @@ class PacketLossConcealer:
         self._periods = 1
         self._step = 0.0
         self._level = 1.0
+        self._trend = 1.0
         self._source: Signal = self._history
+        self._bridge_from: int | None = None  # samples into the hole at which what follows became known
 
     @property
     def active(self) -> bool:
@@ -60,26 +76,41 @@ class PacketLossConcealer:
         """Whether concealment has faded out."""
         return self._concealed >= _FADE_END
 
-    def good(self, samples: Samples) -> Samples:
-        """Real sound; the first after a hole is blended in."""
+    def good(self, samples: Samples, *, joined: bool = False) -> Samples:
+        """Real sound; the first after a hole is blended in, unless it is ``joined``: what :meth:`conceal` was shown."""
         if self._concealed:
-            samples = self._blend(samples)
+            if not joined:
+                self._forget_bridge()
+                samples = self._blend(samples)
             self._concealed = 0
+            self._bridge_from = None
         self._remember(samples.astype(np.float32))
         return samples
 
-    def conceal(self, count: int) -> Samples:
-        """``count`` samples in place of what is missing."""
-        if self.silent:
+    def conceal(self, count: int, following: Samples | None = None, distance: int = 0) -> Samples:
+        """``count`` samples in place of what is missing.
+
+        ``following`` is the sound that starts ``distance`` samples, at least ``count``, after the first of them. Shown
+        another than the time before, call :meth:`turn` first.
+        """
+        if following is not None and len(following) < _SHORTEST_FOLLOWING:
+            following = None
+        if self.silent and following is None:
             self._concealed += count
             self._remember(np.zeros(count, dtype=np.float32))
             return np.zeros(count, dtype=np.int16)
         if self._concealed == 0:
             self._begin()
-        made = self._synthesise(count)
+        made: Signal = np.zeros(count, dtype=np.float32) if self.silent else self._synthesise(count)
+        if following is not None:
+            made = self._bridge(made, following, distance)
         self._concealed += count
         self._remember(made)
         return np.clip(np.rint(made), -32768, 32767).astype(np.int16)
+
+    def turn(self) -> None:
+        """What follows the hole is not what :meth:`conceal` was shown before: go on from what was heard."""
+        self._forget_bridge()
 
     def _remember(self, samples: Signal) -> None:
         if len(samples) >= _HISTORY:
@@ -87,17 +118,21 @@ class PacketLossConcealer:
         else:
             self._history = np.concatenate([self._history[len(samples) :], samples])
 
+    # -- forwards -----------------------------------------------------------------------------------------------------
+
     def _begin(self) -> None:
-        lag, likeness = best_lag(self._history, _TEMPLATE, _SHORTEST_LAG, _LONGEST_LAG)
+        history = self._history
+        lag, likeness = best_lag(history, _TEMPLATE, _SHORTEST_LAG, _LONGEST_LAG)
         if likeness < _UNVOICED_BELOW:
-            lag, _ = best_lag(self._history, _TEMPLATE, _UNVOICED_LAG, _LONGEST_LAG)
+            lag, _ = best_lag(history, _TEMPLATE, _UNVOICED_LAG, _LONGEST_LAG)
         self._level = _confidence(likeness)
         self._lag = lag
-        self._source = self._history
+        self._trend = _trend(history[-2 * lag : -lag], history[-lag:])
+        self._source = history
         self._periods = 0
         self._cycle_place = 0
         # The repetition goes on from one period before the end; what was heard last differs from that by this step.
-        self._step = float(self._history[-1] - self._history[-lag - 1] * self._level)
+        self._step = float(history[-1] - history[-lag - 1] * self._level)
         self._use_periods(1)
 
     def _use_periods(self, periods: int) -> None:
@@ -121,15 +156,34 @@ class PacketLossConcealer:
         self._cycle_place = (self._cycle_place + count) % len(self._cycle)
         made: Signal = self._cycle[places]
         position = self._concealed + np.arange(count, dtype=np.float32)
-        made *= np.interp(position, _FADE_PLACES, _FADE_GAINS) * self._level
+        made *= np.interp(position, _FADE_PLACES, _FADE_GAINS) * self._trend ** (position / 160) * self._level
         ramp = self._lag // 4
         if self._concealed < ramp:
             made += self._step * np.maximum(0.0, 1.0 - (position + 1) / ramp)
         return made
 
+    # -- backwards ----------------------------------------------------------------------------------------------------
+
+    def _bridge(self, made: Signal, following: Samples, distance: int) -> Signal:
+        """Cross-fade from the repetition to what follows repeated backwards, over the whole known rest of the hole."""
+        if self._bridge_from is None:
+            self._bridge_from = self._concealed
+        since = self._concealed - self._bridge_from
+        places = np.arange(len(made), dtype=np.float32)
+        weight = (since + places + 0.5) / (since + distance)
+        blended = made + (_backwards(following, distance, len(made)) - made) * weight
+        return blended.astype(np.float32)
+
+    def _forget_bridge(self) -> None:
+        """Should the hole have been led over to something: from here on it is continued from what was heard."""
+        if self._bridge_from is not None:
+            self._bridge_from = None
+            self._concealed = 0
+            self._begin()
+
     def _blend(self, samples: Samples) -> Samples:
-        # Appendix I: a quarter period, and 4 ms more for each 10 ms lost after the first, up to 10 ms.
-        length = min(self._lag // 4 + 32 * max(self._concealed // 80 - 1, 0), 80, len(samples))
+        # Appendix I: a quarter period, and 4 ms more for each 10 ms lost after the first.
+        length = min(self._lag // 4 + 32 * max(self._concealed // 80 - 1, 0), _LONGEST_BLEND, len(samples))
         if length == 0:
             return samples
         old = np.zeros(length, dtype=np.float32) if self.silent else self._synthesise(length)
@@ -138,3 +192,32 @@ class PacketLossConcealer:
         mixed = old + (samples[:length].astype(np.float32) - old) * weight
         blended[:length] = np.clip(np.rint(mixed), -32768, 32767).astype(np.int16)
         return blended
+
+
+def _trend(before: Signal, after: Signal) -> float:
+    """What the loudness of one period to the next says about the 20 ms to come: 1 at most, sound that fades goes on
+    fading.
+    """
+    faint = _FAINT_POWER * len(after)
+    ratio = (float(after.dot(after)) + faint) / (float(before.dot(before)) + faint)
+    return min(max(math.pow(ratio, _TREND * 160 / len(after)), 0.05), 1.0)
+
+
+def _backwards(following: Samples, distance: int, count: int) -> Signal:
+    """The first ``count`` of the ``distance`` samples before ``following``: its first period, repeated backwards."""
+    sound = following.astype(np.float32)
+    highest = min(len(sound) - _TEMPLATE, _LONGEST_LAG)
+    mirrored = sound[::-1]
+    lag, likeness = best_lag(mirrored, _TEMPLATE, _SHORTEST_LAG, highest)
+    if likeness < _UNVOICED_BELOW and highest > _UNVOICED_LAG:
+        lag, _ = best_lag(mirrored, _TEMPLATE, _UNVOICED_LAG, highest)
+    blend = min(lag // 4, len(sound) - lag)
+    cycle = sound[:lag].copy()
+    weight = np.arange(blend, 0, -1, dtype=np.float32) / (blend + 1)
+    cycle[:blend] += (sound[lag : lag + blend] - cycle[:blend]) * weight
+    before = distance - np.arange(count)  # of each sample, counted back from what follows
+    level = _confidence(likeness)
+    made: Signal = cycle[-before % lag] * (np.interp(before, _FADE_PLACES, _BACK_GAINS) * level).astype(np.float32)
+    step = float(sound[0] - cycle[0] * level)
+    made += step * np.maximum(0.0, 1.0 - before / (blend + 1)).astype(np.float32)
+    return made

@@ -1,4 +1,4 @@
-"""Recording to WAV: 16-bit linear, little-endian, with a header that is right once the recorder is closed.
+"""Recording to WAV: 16-bit linear, little-endian, with a header that is right after each second and at the end.
 
 RIFF size WAVE │ fmt 16 … │ data size │ samples …
 """
@@ -41,6 +41,7 @@ class WavRecorder:
         self._rate = sample_rate
         self._channels = channels
         self._octets = 0
+        self._told = 0
         self._closed = False
         file.write(self._header())
 
@@ -59,14 +60,22 @@ class WavRecorder:
             return
         self._file.write(data)
         self._octets += len(data)
+        if self._octets - self._told >= 2 * self._channels * self._rate:
+            # A process that dies leaves a file that can be played, but for its last second.
+            self._tell_length()
 
     def close(self) -> None:
         """Write the final header and flush. The recorder is finished; calling again does nothing."""
         if self._closed:
             return
         self._closed = True
+        self._tell_length()
+
+    def _tell_length(self) -> None:
+        self._told = self._octets
         self._file.seek(0)
         self._file.write(self._header())
+        self._file.seek(_HEADER.size + self._octets)
         self._file.flush()
 
     def _header(self) -> bytes:

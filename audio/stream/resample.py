@@ -1,14 +1,16 @@
 """Streaming sample rate conversion by a windowed-sinc polyphase filter, with a fine correction for clocks that drift.
 
-    input ─▶ history ─▶ for each output: the taps around its place × the filter phase of its fraction ─▶ output
+    input ─▶ history ─▶ windows, one for each group of outputs × the filters of the group ─▶ output
 
-The delay is half the filter: 10 samples of the lower rate, 1.25 ms at 8 kHz. A plain ratio runs as one matrix
-product; a correction of some hundred ppm picks the nearest of many stored phases instead, with the same filter and
-delay, so turning it on or off is not heard.
+The delay is half the filter: 10 samples of the lower rate, 1.25 ms at 8 kHz. A block is one matrix product. A
+correction of some hundred ppm moves every output's place by a fraction of a sample from the block's start to its end:
+each is then the mean of two filters, those for the start and for the end, by how far it is from them. It is the same
+filter and the same delay, so turning a correction on or off is not heard.
 """
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from math import gcd
 
@@ -18,6 +20,10 @@ from numpy.typing import NDArray
 _TAPS = 20
 _KAISER_BETA = 5.0
 _MINIMUM_PHASES = 512
+_GROUP_MAX = 16
+_SHIFT_MAX = 0.25
+"""Samples a block's places may move against the plain ratio for two filters to stand for all between them."""
+
 
 Samples = NDArray[np.int16]
 
@@ -55,6 +61,8 @@ class Resampler:
         self._history = np.zeros(self._taps - 1, dtype=np.float32)
         self._place = 0.0  # of the next output, in input samples from the history's start
         self._ppm = 0.0
+        self._known: dict[float, NDArray[np.float32]] = {}
+        """The filters of the plain ratio, at the place they are for."""
 
     @property
     def delay_s(self) -> float:
@@ -75,10 +83,10 @@ class Resampler:
         """All output that ``samples`` complete. Over time its length is the input's times the ratio of the rates."""
         if self._up == self._down and self._ppm == 0.0 and self._place == 0.0:
             return self._pass_through(samples)
-        signal = np.concatenate([self._history, samples.astype(np.float32)])
+        signal = np.concatenate([self._history, samples], dtype=np.float32)
         # The window of an output starts at floor(place); it must end inside the signal.
         available = len(signal) - self._taps + 1 - self._place
-        count = max(0, int(np.ceil(available / self._step - 1e-9)))
+        count = max(0, math.ceil(available / self._step - 1e-9))
         output = self._convert(signal, count)
         end = self._place + count * self._step
         consumed = min(int(end + 1e-9), len(samples))
@@ -86,7 +94,9 @@ class Resampler:
         if abs(self._place - round(self._place)) < 1e-9:
             self._place = float(round(self._place))  # keeps plain ratios exact, whatever the block sizes
         self._history = signal[consumed:]
-        return np.clip(np.rint(output), -32768, 32767).astype(np.int16)
+        np.rint(output, out=output)
+        np.minimum(np.maximum(output, -32768.0, out=output), 32767.0, out=output)
+        return output.astype(np.int16)
 
     def _pass_through(self, samples: Samples) -> Samples:
         """Equal rates: the same delay without the arithmetic."""
@@ -98,17 +108,58 @@ class Resampler:
     def _convert(self, signal: NDArray[np.float32], count: int) -> NDArray[np.float32]:
         if count == 0:
             return np.zeros(0, dtype=np.float32)
+        shift = count * (self._step - self._down / self._up)
+        if self._up > _GROUP_MAX or abs(shift) > _SHIFT_MAX:
+            return self._convert_singly(signal, count)
+        if shift == 0.0:
+            return self._product(signal, count, self._filters(0.0)).reshape(-1)[:count]
+        filters = np.concatenate([self._filters(0.0), self._filters(shift)], axis=1)
+        both = self._product(signal, count, filters)
+        start, end = both[:, : self._up].reshape(-1)[:count], both[:, self._up :].reshape(-1)[:count]
+        end -= start
+        end *= _ramp(count)
+        end += start
+        return end
+
+    def _filters(self, shift: float) -> NDArray[np.float32]:
+        """The taps of a group's outputs, one column each, as the group's window lies; ``shift`` samples later."""
+        length = self._taps + self._down + 2
+        if shift == 0.0 and (known := self._known.get(self._place)) is not None:
+            return known
+        filters = np.zeros((length, self._up), dtype=np.float32)
+        for output in range(self._up):
+            place = output * self._down / self._up + self._place + shift + 1.0  # one ahead: a shift may be backwards
+            phase = int(place * self._phases + 1e-6)
+            start, fraction = divmod(phase, self._phases)
+            filters[start : start + self._taps, output] = self._rows[fraction]
+        if self._ppm == 0.0:
+            self._known = {self._place: filters}
+        return filters
+
+    def _product(self, signal: NDArray[np.float32], count: int, filters: NDArray[np.float32]) -> NDArray[np.float32]:
+        groups = -(-count // self._up)
+        length = len(filters)
+        padded = np.zeros(max(len(signal) + 1, (groups - 1) * self._down + length), dtype=np.float32)
+        padded[1 : 1 + len(signal)] = signal
+        windows: NDArray[np.float32] = np.ndarray(
+            (groups, length), dtype=np.float32, buffer=padded, strides=(4 * self._down, 4)
+        )
+        return windows @ filters
+
+    def _convert_singly(self, signal: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+        """Rates with nothing in common, and corrections no crystal needs: a filter of its own for each output."""
         windows = np.lib.stride_tricks.sliding_window_view(signal, self._taps)
-        if self._ppm == 0.0 and self._up == 1 and self._place == int(self._place):
-            return np.asarray(windows[int(self._place) :: self._down][:count] @ self._rows[0], dtype=np.float32)
-        if self._ppm == 0.0 and self._down == 1 and self._place == 0.0 and count % self._up == 0:
-            rows = self._rows[:: self._phases // self._up]
-            return np.asarray((windows[: count // self._up] @ rows.T).reshape(-1), dtype=np.float32)
         places = self._place + np.arange(count) * self._step
         phases = (places * self._phases + 1e-6).astype(np.int64)
         starts, fractions = np.divmod(phases, self._phases)
         np.minimum(starts, len(windows) - 1, out=starts)
         return np.asarray(np.einsum("ij,ij->i", windows[starts], self._rows[fractions]), dtype=np.float32)
+
+
+@lru_cache(maxsize=16)
+def _ramp(count: int) -> NDArray[np.float32]:
+    """How far each output of a block is from its start."""
+    return (np.arange(count) / count).astype(np.float32)
 
 
 def convert(samples: Samples, in_rate: int, out_rate: int) -> Samples:

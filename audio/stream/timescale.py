@@ -21,19 +21,26 @@ NEEDED = _TEMPLATE + LONGEST
 """Samples a block must have."""
 
 _ALIKE = 0.75
-_FAINT_RMS = 130.0  # -48 dBFS: whatever is done down there is not heard
+FAINT_RMS = 130.0
+"""-48 dBFS: whatever is done down there is not heard."""
 
 
-def _period(block: Samples, longest: int) -> int | None:
-    """The lag at which the block's end repeats what precedes it, or ``None`` when a change would be heard."""
+def is_faint(block: Samples, rms: float = FAINT_RMS) -> bool:
+    """Whether the block is fainter than ``rms``."""
     signal = block.astype(np.float32)
-    if float(signal.dot(signal)) < _FAINT_RMS**2 * len(signal):
+    return float(signal.dot(signal)) < rms**2 * len(signal)
+
+
+def _period(block: Samples, longest: int, faint_rms: float) -> int | None:
+    """The lag at which the block's end repeats what precedes it, or ``None`` when a change would be heard."""
+    if is_faint(block, faint_rms):
         return longest
+    signal = block.astype(np.float32)
     lag, likeness = best_lag(signal, _TEMPLATE, SHORTEST, longest)
     return lag if likeness >= _ALIKE else None
 
 
-def shorten(block: Samples, longest: int, *, fixed: int = 0) -> Samples | None:
+def shorten(block: Samples, longest: int, *, fixed: int = 0, faint_rms: float = FAINT_RMS) -> Samples | None:
     """``block`` without one period of at most ``longest`` samples near its end; ``None`` when it would be heard.
 
     The first ``fixed`` samples stay as they are.
@@ -42,7 +49,7 @@ def shorten(block: Samples, longest: int, *, fixed: int = 0) -> Samples | None:
     longest = min(longest, LONGEST, len(block) - fixed - _TEMPLATE, (len(block) - fixed) // 2)
     if longest < SHORTEST or len(block) < NEEDED:
         return None
-    period = _period(block, longest)
+    period = _period(block, longest, faint_rms)
     if period is None:
         return None
     cut = len(block) - max(_TEMPLATE, period)
@@ -51,7 +58,7 @@ def shorten(block: Samples, longest: int, *, fixed: int = 0) -> Samples | None:
     return np.concatenate([block[: cut - period], _fade(before, after), block[cut + period :]])
 
 
-def lengthen(block: Samples, longest: int) -> Samples | None:
+def lengthen(block: Samples, longest: int, *, faint_rms: float = FAINT_RMS) -> Samples | None:
     """``block`` with one period of at most ``longest`` samples repeated near its end.
 
     ``None`` when it would be heard. All but the last :data:`LONGEST` samples stay as they are.
@@ -59,7 +66,7 @@ def lengthen(block: Samples, longest: int) -> Samples | None:
     longest = min(longest, LONGEST)
     if longest < SHORTEST or len(block) < NEEDED:
         return None
-    period = _period(block, longest)
+    period = _period(block, longest, faint_rms)
     if period is None:
         return None
     cut = len(block) - max(_TEMPLATE, period)

@@ -24,7 +24,7 @@ def read_wav(file: IO[bytes], rate: int = 8000) -> Samples:
     ParseError, with a sentence for the user, for anything else and for more than an hour.
     """
     try:
-        with wave.open(file) as reader:
+        with wave.open(file, "rb") as reader:
             channels, width, in_rate, count = reader.getparams()[:4]
             if in_rate not in _RATES or not 1 <= channels <= 32 or width not in (1, 2, 3, 4):
                 raise ParseError(f"WAV format is not supported: {channels} channels, {width * 8} bit, {in_rate} Hz")

@@ -27,6 +27,7 @@ from tests.lab.engine import Engine
 from tests.lab.waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
 HERE = Path(__file__).parent
@@ -52,9 +53,9 @@ class Failed(Exception):
 class Browser:
     """Chromium under peer.js; a context manager. ``microphone`` is the WAV it speaks."""
 
-    def __init__(self, chromium: str, directory: Path, microphone: Path) -> None:
+    def __init__(self, chromium: str, directory: Path, microphone: Path, *, command_prefix: Sequence[str] = ()) -> None:
         self._process = subprocess.Popen(
-            ["node", HERE / "peer.js", chromium, directory / "profile", microphone],
+            [*command_prefix, "node", HERE / "peer.js", chromium, directory / "profile", microphone],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -81,5 +81,5 @@ window.phone = {
   call(target) { agent.call(target, MEDIA); return true; },
   answer() { session.answer(MEDIA); return true; },
   hangUp() { session.terminate(); return true; },
-  async figures() { return { state, heard: heard(), ...(await statistics()) }; },
+  async figures() { return { state, registered: agent.isRegistered(), heard: heard(), ...(await statistics()) }; },
 };

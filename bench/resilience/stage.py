@@ -5,18 +5,41 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
+from bench.peers.registry import PEERS
 from bench.resilience.peer import Offhook
-from bench.resilience.world import ACCOUNT, ACCOUNTS, Bell, World, pause_s
+from bench.resilience.world import ACCOUNT, ACCOUNTS, Bell, pause_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NEVER_S = 240.0
-NEVER_QUICK_S = 60.0
+    from bench.resilience.world import World
+
+CAP_S = 240.0
+CAP_QUICK_S = 60.0
 _RING_EVERY_S, _RING_SLOWLY_S, _SLOWLY_AFTER_S = 0.25, 1.0, 10.0
+
+
+class NotSetError(Exception):
+    """The phone did not register before any fault: this says nothing about the row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a row is run with: the world, which phone, and how long is "never"."""
+
+    world: World
+    peer: str = "offhook"
+    quick: bool = False
+    """Outages are shortened where a row says so."""
+
+    cap_s: float = CAP_S
+
+    def within(self, world: World) -> Trial:
+        """The same in another world."""
+        return replace(self, world=world)
 
 
 @dataclass(slots=True)
@@ -27,6 +50,7 @@ class Outcome:
     facts: dict[str, float | str] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     load: float = 0.0
+    cap_s: float = CAP_S
 
     def check(self, promise: str, kept: bool) -> None:
         """Note a promise that was not kept."""
@@ -37,22 +61,41 @@ class Outcome:
 class Stage:
     """A context manager around one run."""
 
-    def __init__(self, world: World, *, quick: bool, proxied: bool = False, **tables: dict[str, object]) -> None:
-        self.world = world
-        self.quick = quick
-        self.limit_s = NEVER_QUICK_S if quick else NEVER_S
-        self.outcome = Outcome()
-        self.phone = Offhook(
-            world.proxy.uri if proxied else world.uri,
-            ACCOUNT,
-            ACCOUNTS[ACCOUNT].password,
-            command_prefix=world.namespace.command(),
-            **tables,
+    def __init__(
+        self,
+        trial: Trial,
+        *,
+        proxied: bool = False,
+        uri: str = "",
+        account: str = ACCOUNT,
+        account_table: dict[str, object] | None = None,
+        resilience: dict[str, object] | None = None,
+    ) -> None:
+        """The tables of settings are Offhook's; the others run as they are."""
+        self.trial = trial
+        self.world = trial.world
+        self.pbx = trial.world.pbx
+        """The one that calls."""
+        self.account = account
+        self.outcome = Outcome(cap_s=trial.cap_s)
+        self.phone = PEERS[trial.peer].make(
+            uri or (self.world.proxy.uri if proxied else self.world.uri),
+            account,
+            ACCOUNTS[account].password,
+            command_prefix=self.world.namespace.command(),
+            **({"account": account_table, "resilience": resilience} if trial.peer == "offhook" else {}),
         )
         self._clean_up = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        self.phone.start()
+        try:
+            self.phone.start()
+        except AssertionError as error:
+            self.phone.close()
+            raise NotSetError(str(error)) from error
+        except BaseException:
+            self.phone.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -61,7 +104,18 @@ class Stage:
         finally:
             self.phone.close()
             with contextlib.suppress(AssertionError, RuntimeError):
-                self.world.hang_up_all()
+                self._hang_up_all()
+
+    @property
+    def offhook(self) -> Offhook:
+        """The phone, in a row that only Offhook is asked for."""
+        assert isinstance(self.phone, Offhook)
+        return self.phone
+
+    def promise(self, what: str, kept: bool) -> None:
+        """Something Offhook promises; nobody else did."""
+        if isinstance(self.phone, Offhook):
+            self.outcome.check(what, kept)
 
     def afterwards(self, undo: Callable[[], object]) -> None:
         """Undo something when the run is over, however it ends."""
@@ -75,9 +129,9 @@ class Stage:
 
     def ring(self, since: float) -> Outcome:
         """Call the phone until it rings; ``since`` (Unix time) is the fault's end."""
-        bell, outcome, phone = Bell(self.world), self.outcome, self.phone
+        bell, outcome, phone = Bell(self.pbx, self.account), self.outcome, self.phone
         next_at, registrations = 0.0, 0
-        while time.time() < since + self.limit_s and phone.rang_at(since) is None:
+        while time.time() < since + self.trial.cap_s and phone.rang_at(since) is None:
             # A new registration is worth a call at once; otherwise one every quarter of a second, later one a second.
             known = len(phone.all("registered", since))
             if time.time() >= next_at or known > registrations:
@@ -97,7 +151,11 @@ class Stage:
         """End every call and count the contacts that are left at the PBX."""
         pause_s(0.3)
         with contextlib.suppress(AssertionError):
-            self.world.hang_up_all()
-        contacts = self.world.contacts()
+            self._hang_up_all()
+        contacts = len(self.pbx.contacts(self.account))
         self.outcome.facts["contacts"] = contacts
-        self.outcome.check(f"{contacts} contacts at the end", contacts == 1)
+        self.promise(f"{contacts} contacts at the end", contacts == 1)
+
+    def _hang_up_all(self) -> None:
+        self.pbx.cli("channel request hangup all")
+        self.pbx.wait_no_channels()

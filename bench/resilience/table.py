@@ -1,233 +1,384 @@
-"""The table: every row with its target, what Offhook took, and what the peers took when they were measured.
+"""The table: every row with its target, what Offhook took, and what every other phone took.
 
-The peers' figures are of 2026-11-22, behind Asterisk 22, medians of three: SIP.js SessionManager (as it comes, and
-with everything on), the original's transportOptions, JsSIP, baresip 1.1 over WS, linphone. `never` is not within two
-to four minutes.
+A cell is the median and, of more than one run, the range and their number. `never` is not within the cap of the run;
+of two in the middle the longer one counts.
 """
 
 from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
-from bench.resilience import long_rows, rows
+from bench.peers.registry import PEERS
+from bench.resilience import long_rows, new_rows, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from bench.resilience.stage import Outcome
-    from bench.resilience.world import World
+    from bench.resilience.records import Run
+    from bench.resilience.stage import Outcome, Trial
+
+
+_CALL = "audio / our BYE / new Contact"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One fault. ``target`` is the most that the median may be, in the unit of the row."""
+    """One fault. ``target`` is the most that Offhook's median may be, in the unit of the row."""
 
     name: str
     title: str
-    run: Callable[[World, bool], Outcome]
+    run: Callable[[Trial], Outcome]
     target: float | None
-    peers: str = ""
-    """What the six peers took, in the order of the module's docstring."""
+    peers: bool = False
+    """Whether other phones are measured with the same fault."""
 
-    long: bool = False
-    """Only without --quick."""
+    calls: bool = False
+    """Whether the phone must be able to call, which browsers' cannot under Node."""
+
+    takes_s: float = 15.0
+    """About how long a run takes; runs of a minute and more are left out by --quick."""
 
     runs: int | None = None
     """Where one run costs minutes: fewer than asked for."""
 
     unit: str = "s"
 
+    none: str = "never"
+    """What it means that a run has no figure."""
+
+    also: tuple[str, ...] = ()
+    """Facts of its runs that get a line of the table."""
+
+    @property
+    def long(self) -> bool:
+        return self.takes_s >= 60
+
 
 ROWS = (
-    Row(
-        name="reset",
-        title="S1: reset, refused 3 s",
-        run=rows.reset_refused_3_s,
-        target=1.0,
-        peers="0.7 / 1.5 / 27 / 0.7 / 82 / 57",
-    ),
-    Row(name="link", title="S1: link down 3 s", run=rows.link_down_3_s, target=1.0),
-    Row(name="hole", title="S1: 3 s hole that TCP survives", run=rows.silent_hole_3_s, target=1.5),
+    Row(name="reset", title="S1: reset, refused 3 s", run=rows.reset_refused_3_s, target=1.0, peers=True),
+    Row(name="link", title="S1: link down 3 s", run=rows.link_down_3_s, target=1.0, peers=True),
+    Row(name="hole", title="S1: 3 s hole that TCP survives", run=rows.silent_hole_3_s, target=1.5, peers=True),
     Row(
         name="refused",
         title="S2a: refused 120 s",
         run=rows.refused_120_s,
         target=3.0,
-        peers="never / never / 6 / 17 / 67 / 36",
-        long=True,
+        peers=True,
+        takes_s=130,
+        runs=3,
+        also=("attempts",),
     ),
     Row(
         name="exhausted",
-        title="S2b: refused past all attempts, then Retry now",
+        title="S2b: refused past all 10 attempts, then Retry now",
         run=long_rows.longer_than_all_attempts,
         target=1.5,
-        long=True,
+        takes_s=240,
         runs=1,
+    ),
+    Row(
+        name="exhausted-4",
+        title="S2b with small numbers (4 attempts, 0.5 s), then Retry now",
+        run=long_rows.longer_than_few_attempts,
+        target=1.5,
+        takes_s=30,
+        runs=3,
     ),
     Row(
         name="background",
         title="S2b: attempts used up, nobody helps",
         run=long_rows.background_retry,
         target=3.0,
+        takes_s=30,
         runs=3,
     ),
     Row(
         name="password",
-        title="S3: password wrong for 100 s, then given the new one",
+        title="S3: password wrong for 100 s, then Offhook is given the new one (for others the old one is right again)",
         run=rows.password_wrong,
         target=1.5,
-        peers="never / 0.7 / never / never / 82 / 10",
-        long=True,
+        peers=True,
+        takes_s=110,
+        runs=3,
+    ),
+    Row(
+        name="auth-retry",
+        title="S3: password wrong, right again, nobody helps (`auth_retry` 20 s: from its attempt)",
+        run=new_rows.auth_retry,
+        target=1.0,
+        takes_s=35,
+        runs=3,
     ),
     Row(
         name="address",
         title="link down 5 s, back with a new address",
         run=rows.link_down_new_address,
         target=1.0,
-        peers="never / 94 / 124 / never / 32 / 7",
+        peers=True,
+    ),
+    Row(
+        name="cellular",
+        title="S4: Wi-Fi off, 1.5 s later a cellular link with another address",
+        run=new_rows.wifi_to_cellular,
+        target=1.0,
+        peers=True,
     ),
     Row(
         name="restart",
         title='S6: PBX killed, back after 10 s without registrations (from "Asterisk Ready.")',
         run=rows.pbx_killed,
         target=1.5,
-        peers="never / 1.2 / 19 / 1.1 / 91 / 49",
+        peers=True,
+        takes_s=35,
     ),
     Row(
         name="restart-proxied",
-        title="the same behind a proxy that accepts connections meanwhile and breaks them",
+        title="S6 behind a proxy that accepts connections meanwhile and breaks them",
         run=rows.pbx_killed_behind_proxy,
         target=1.5,
+        takes_s=30,
+        runs=3,
+    ),
+    Row(
+        name="failover",
+        title="two servers, the first is killed for good: from its death",
+        run=new_rows.failover,
+        target=3.0,
+        takes_s=30,
+        runs=3,
     ),
     Row(
         name="half-open",
         title="half-open: 30 s hole, old flow stays dead",
         run=rows.half_open,
         target=2.0,
-        peers="never / 70 (99) / 99 (129) / never / never / 88 (118)",
+        peers=True,
+        takes_s=40,
+        also=("noticed after",),
     ),
     Row(
         name="dead-flow",
         title="half-open, no hole: from noticing it",
         run=rows.half_open_without_hole,
         target=2.0,
+        takes_s=35,
+        runs=3,
     ),
     Row(
         name="503",
         title="503 with Retry-After: 5, twice",
         run=rows.refused_503_twice,
         target=11.0,
-        peers="never / 13 / 35 / never / never / 179",
+        peers=True,
+        takes_s=20,
     ),
+    Row(name="500", title="500 twice", run=rows.refused_500_twice, target=7.0, peers=True),
+    Row(name="403", title="403 once", run=rows.refused_403_once, target=3.0, peers=True),
+    Row(name="stale", title="two stale 401", run=rows.two_stale_401, target=1.0, peers=True),
+    Row(name="423", title="423 with Min-Expires", run=new_rows.interval_too_brief, target=1.0, peers=True),
     Row(
-        name="500",
-        title="500 twice",
-        run=rows.refused_500_twice,
-        target=7.0,
-        peers="never / 11 / 35 / never / 178 / 179",
+        name="nonce",
+        title="every nonce lives 3 s, refreshes for 40 s: seconds without a registration",
+        run=new_rows.nonce_changes,
+        target=0.0,
+        takes_s=50,
+        runs=1,
+        unit="s",
     ),
-    Row(name="403", title="403 once", run=rows.refused_403_once, target=3.0, peers="7 / 7 / 31 / never / 123 / 119"),
-    Row(
-        name="stale",
-        title="two stale 401",
-        run=rows.two_stale_401,
-        target=1.0,
-        peers="8 / 10 / 31 / never / 104 / 119",
-    ),
-    Row(
-        name="lost",
-        title="one REGISTER answer lost",
-        run=rows.answer_lost,
-        target=8.0,
-        peers="41 / 40 / 63 / never / never / 93",
-    ),
+    Row(name="lost", title="one REGISTER answer lost", run=rows.answer_lost, target=8.0, peers=True),
     Row(name="lost-200", title="the 200 to a REGISTER lost: until the phone knows", run=rows.accepted_lost, target=8.0),
     Row(
         name="mute",
         title="TCP accepted, then mute for 20 s",
         run=rows.mute_20_s,
         target=6.0,
-        peers="never / 1.0 / 30 / never / 85 / 14",
+        peers=True,
+        takes_s=30,
+    ),
+    Row(
+        name="wss-trusted",
+        title="wss: the PBX's certificate changes to another trusted one, reset",
+        run=new_rows.certificate_trusted,
+        target=1.0,
+        takes_s=20,
+    ),
+    Row(
+        name="wss-untrusted",
+        title="wss: it changes to an untrusted one for 15 s (from the trusted one's return)",
+        run=new_rows.certificate_untrusted,
+        target=10.0,
+        takes_s=40,
+    ),
+    Row(
+        name="preset",
+        title='preset "mobile" by name: 15 attempts, keep-alive 60 s; reset',
+        run=new_rows.preset_by_name,
+        target=1.0,
     ),
     Row(
         name="nat30",
         title="S5: NAT forgets flows idle 30 s: deaf seconds of 300",
         run=long_rows.nat_forgets(30.0),
         target=0.0,
-        peers="273 / 187 / 243 / 273 / 0 / 0",
-        long=True,
+        peers=True,
+        takes_s=305,
         runs=1,
         unit="s deaf",
+        also=("longest",),
     ),
     Row(
         name="nat10",
         title="S5: NAT forgets flows idle 10 s: deaf seconds of 300",
         run=long_rows.nat_forgets(10.0),
         target=70.0,
-        long=True,
+        takes_s=305,
         runs=1,
         unit="s deaf",
     ),
     Row(
         name="call",
-        title="call up, signalling reset 3 s: audio / our BYE / new Contact (seconds until our BYE has arrived)",
+        title="call up, signalling reset 3 s: until our BYE has arrived",
         run=long_rows.call_up,
         target=2.0,
-        peers="no no no / no no no / yes yes no / yes yes no / yes yes no / – yes no",
+        peers=True,
+        calls=True,
+        takes_s=30,
         runs=3,
+        also=(_CALL,),
     ),
     Row(
         name="fleet",
         title="15 clients cut at once: spread of their second attempt (at least)",
         run=long_rows.fleet,
         target=None,
-        peers="0.1 / 0.1 / 0.1 / 2.1 / one attempt / 0.1",
-        long=True,
+        peers=True,
+        takes_s=60,
         runs=1,
+        none="no second attempt",
+        also=("all back after",),
     ),
     Row(
         name="idle",
         title="ten idle minutes: bytes",
         run=long_rows.idle,
         target=7000.0,
-        peers="3,260 / 16,841 / 17,858 / 3,694 / 7,220 / 2,808",
-        long=True,
+        peers=True,
+        takes_s=610,
         runs=1,
         unit="bytes",
+        also=("CPU %",),
     ),
 )
 
-HEADER = "| fault | target | Offhook: median (each run) | facts of the median run | peers |\n|---|---|---|---|---|"
+_EARLIER = {
+    "reset": ("27", "57"),
+    "refused": ("6", "36"),
+    "password": ("never", "10"),
+    "address": ("124", "7"),
+    "restart": ("19", "49"),
+    "half-open": ("99", "88"),
+    "503": ("35", "179"),
+    "500": ("35", "179"),
+    "403": ("31", "119"),
+    "stale": ("31", "119"),
+    "lost": ("63", "93"),
+    "mute": ("30", "14"),
+    "nat30": ("243", "0"),
+    "fleet": ("0.1", "0.1"),
+    "idle": ("17,858", "2,808"),
+}
+"""The original's `transportOptions` and linphone, on 2026-11-22: medians of three behind the same Asterisk."""
+
+_EARLIER_FACTS = {
+    (_CALL, "jssip"): "yes / yes / no, 2026-11-22",
+    (_CALL, "sipjs"): "no / no / no, 2026-11-22",
+    (_CALL, "sipjs-on"): "no / no / no, 2026-11-22",
+    (_CALL, "transportOptions"): "yes / yes / no",
+    (_CALL, "linphone"): "– / yes / no",
+    ("attempts", "transportOptions"): "4 to 5",
+    ("attempts", "linphone"): "2 to 3",
+    ("noticed after", "transportOptions"): "129",
+    ("noticed after", "linphone"): "118",
+}
+"""Of the same day; the browser phones' calls were a browser's, under Node there is no WebRTC to call with."""
 
 
-def line(row: Row, outcomes: Sequence[Outcome]) -> str:
-    """One row of the table."""
-    target = "" if row.target is None else f"≤ {row.target:g} {row.unit}"
-    each = ", ".join(figure(outcome.seconds) for outcome in outcomes)
-    middle = median(outcomes)
-    facts = "; ".join(f"{name} {figure(value)}" for name, value in middle.facts.items())
-    missed = "" if within(row, outcomes) else " **missed**"
-    broken = sorted({promise for outcome in outcomes for promise in outcome.broken})
-    told = "".join(f" **broken: {promise}**" for promise in broken)
-    load = statistics.median(outcome.load for outcome in outcomes)
-    loaded = f"; load {load:.1f}" if load else ""
-    return (
-        f"| {row.title} | {target} | {figure(middle.seconds)} ({each}){missed}{told} | {facts}{loaded} | {row.peers} |"
-    )
+def row(name: str) -> Row:
+    """The row of that name."""
+    return next(row for row in ROWS if row.name == name)
 
 
-def median(outcomes: Sequence[Outcome]) -> Outcome:
+def markdown(runs: Iterable[Run]) -> str:
+    """The whole table, with versions and dates beneath; rows nobody ran are left out."""
+    by_cell = {key: list(group) for key, group in groupby(sorted(runs, key=_cell_of), key=_cell_of)}
+    peers = [name for name in PEERS if name != "offhook" and any(peer == name for _, peer in by_cell)]
+    titles = ["fault", "target", "Offhook", *(PEERS[name].title for name in peers)]
+    earlier = ["the original's transportOptions, 2026-11-22", "linphone, 2026-11-22"] if peers else []
+    lines = [_line([*titles, *earlier]), _line(["---"] * (len(titles) + len(earlier)))]
+    facts = []
+    for one in ROWS:
+        ours = by_cell.get((one.name, "offhook"), [])
+        theirs = [by_cell.get((one.name, name), []) for name in peers]
+        if not ours and not any(theirs):
+            continue
+        target = "" if one.target is None else f"≤ {one.target:g} {one.unit}"
+        mark = "" if not ours or within(one, ours) else " **missed**"
+        cells = [one.title, target, cell(ours, one.none) + mark, *(cell(runs, one.none) for runs in theirs)]
+        lines.append(_line(cells + list(_EARLIER.get(one.name, ("", ""))[: len(earlier)])))
+        for fact in one.also:
+            told = [_fact(fact, runs) for runs in (ours, *theirs)]
+            known = [_EARLIER_FACTS.get((fact, name), "") for name in (*peers, "transportOptions", "linphone")]
+            told[1:] = [one if one != "–" else other or one for one, other in zip(told[1:], known, strict=False)]
+            lines.append(_line([f"↳ {fact}", "", *told, *known[len(peers) :][: len(earlier)]]))
+        facts += [_facts(one, ours)] if ours else []
+    beneath = ["Of Offhook's median run:\n", *facts] if facts else []
+    return "\n".join([*lines, "", *_who(by_cell), "", *beneath]).rstrip() + "\n"
+
+
+def cell(runs: Sequence[Run], none: str = "never") -> str:
+    """The median, the range and how many."""
+    if not runs:
+        return "–"
+    runs = [run for run in runs if not run.broke]
+    if not runs:
+        return "broke"
+    middle = median(runs).seconds
+    if middle is None and none != "never":
+        return f"{none} (n {len(runs)})"
+    if middle is None:
+        return f"never (> {max(run.cap_s for run in runs):g}, n {len(runs)})"
+    if len(runs) == 1:
+        return figure(middle)
+    known = [run.seconds for run in runs if run.seconds is not None]
+    most = figure(max(known)) if len(known) == len(runs) else "never"
+    return f"{figure(middle)} ({figure(min(known))}–{most}, n {len(runs)})"
+
+
+def _fact(name: str, runs: Sequence[Run]) -> str:
+    """The same of a fact."""
+    known = [float(value) for run in runs if isinstance(value := run.facts.get(name), (int, float))]
+    if not known:
+        said = {str(value) for run in runs if (value := run.facts.get(name)) is not None}
+        return "; ".join(sorted(said)) or "–"
+    least, middle, most = min(known), statistics.median_high(known), max(known)
+    return f"{middle:g}" if least == most else f"{middle:g} ({least:g}–{most:g})"
+
+
+def median(runs: Sequence[Run]) -> Run:
     """The middle run, "never" being the longest of all; of two in the middle the longer one."""
-    ordered = sorted(outcomes, key=lambda outcome: float("inf") if outcome.seconds is None else outcome.seconds)
+    ordered = sorted(runs, key=lambda run: float("inf") if run.seconds is None else run.seconds)
     return ordered[len(ordered) // 2]
 
 
-def within(row: Row, outcomes: Sequence[Outcome]) -> bool:
-    """Whether the median meets the target."""
-    seconds = median(outcomes).seconds
-    return seconds is not None and (row.target is None or seconds <= row.target)
+def within(row: Row, runs: Sequence[Run]) -> bool:
+    """Whether no run is "never" and the median meets the target."""
+    seconds = median(runs).seconds
+    if seconds is None or any(run.seconds is None for run in runs):
+        return False
+    return row.target is None or round(seconds, 2) <= row.target
 
 
 def figure(value: float | str | None) -> str:
@@ -240,4 +391,41 @@ def figure(value: float | str | None) -> str:
         case int():
             return f"{value:,}"
         case _:
-            return f"{value:,.0f}" if value >= 1000 else f"{value:.2f}"
+            return f"{value:,.0f}" if value >= 1000 else f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+def _facts(row: Row, runs: Sequence[Run]) -> str:
+    facts = [f"{name} {figure(value)}" for name, value in median(runs).facts.items()]
+    facts += [f"**broken: {promise}**" for promise in sorted({promise for run in runs for promise in run.broken})]
+    load = statistics.median(run.load for run in runs)
+    facts += [f"load {load:.1f}"] if load else []
+    return f"- `{row.name}`: {'; '.join(facts)}"
+
+
+def _who(by_cell: dict[tuple[str, str], list[Run]]) -> list[str]:
+    """A line for each phone: its version, its PBX, when."""
+    lines = []
+    for name, kind in PEERS.items():
+        runs = [run for (_, peer), found in by_cell.items() if peer == name for run in found]
+        if runs:
+            versions, pbxs, dates = ({getattr(run, what) for run in runs} for what in ("version", "pbx", "date"))
+            known = ", ".join(sorted(versions)), ", ".join(sorted(pbxs)), ", ".join(sorted(dates))
+            rows = {run.row for run in runs}
+            helpless = {run.row for run in runs if _helpless(run)}
+            human = f"a human was needed in {len(helpless)} of {len(rows)} rows"
+            lines.append(f"- {kind.title} {known[0]} behind {known[1]}, {known[2]}, {len(runs)} runs: {human}")
+    return lines
+
+
+def _helpless(run: Run) -> bool:
+    """Whether the phone had not come back by itself when the run ended."""
+    never = run.seconds is None and row(run.row).none == "never"
+    return (never or run.facts.get("rings after it in") == "never") and not run.broke
+
+
+def _cell_of(run: Run) -> tuple[str, str]:
+    return run.row, run.peer
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

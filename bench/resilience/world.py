@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import ssl
 import subprocess
 import threading
 import time
@@ -27,11 +28,19 @@ from tests.lab.waiting import wait_until
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from tests.lab.tls import Authority
+
 ACCOUNT = "1005"
 FLEET = "1004"
+NONCES = "1010"
 ACCOUNTS = {
     **config.ACCOUNTS,
     ACCOUNT: config.Account(password="secret-1005", aor="max_contacts=1\nremove_existing=yes"),
+    NONCES: config.Account(
+        password="secret-1010",
+        aor="max_contacts=1\nremove_existing=yes\nmaximum_expiration=12",
+        auth="nonce_lifetime=3",
+    ),
     FLEET: config.Account(password="secret-1004", aor="max_contacts=32\nremove_existing=yes"),
 }
 _PROXY_PORT = 8090
@@ -48,18 +57,27 @@ class World:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
+        try:
+            self._enter()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def _enter(self) -> None:
         enter = self._stack.enter_context
         self.namespace = enter(Namespace())
         self.link: Link = self.namespace.add_link()
         if not self._relayed:
             self.pbx = enter(Asterisk(address=self.link.ours, accounts=ACCOUNTS))
-            return self
+            return
         # The relay rewrites addresses in place, so the PBX's has as many characters as its own.
         inside = "127." + self.link.ours.split(".", 1)[1]
-        self.pbx = enter(Asterisk(address=inside, accounts=ACCOUNTS))
+        self.pbx = Asterisk(address=inside, accounts=ACCOUNTS)
+        self._issue(self.pbx.authority)
+        enter(self.pbx)
         self.relay = enter(Relay(inside, self.link.ours))
         self.proxy = enter(SipProxy(self.pbx.ws_uri, self.link.ours, _PROXY_PORT))
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -71,7 +89,32 @@ class World:
         """The PBX as the phone sees it through the relay."""
         return f"ws://{self.link.ours}:{config.WS_PORT}/ws"
 
+    @property
+    def wss_uri(self) -> str:
+        """The same, encrypted."""
+        return f"wss://{self.link.ours}:{config.WSS_PORT}/ws"
+
     # ----------------------------------------------------------------------------------------------------- faults
+
+    def _issue(self, authority: Authority) -> None:
+        authority.issue(self.pbx.directory / "tls", ["localhost", self.link.ours, self.pbx.address])
+
+    def change_certificate(self, authority: Authority) -> None:
+        """Give the running PBX another certificate for its https port."""
+        before = self.served_certificate()
+        self._issue(authority)
+        self.pbx.cli("module reload http")
+        wait_until(lambda: self.served_certificate() != before, what="the PBX shows its new certificate")
+
+    def served_certificate(self) -> str:
+        """The certificate the PBX shows now, as PEM."""
+        return ssl.get_server_certificate((self.pbx.address, config.WSS_PORT), timeout=5)
+
+    def cellular(self) -> Link:
+        """A second link of the phone's host, off until it is used; made at first use."""
+        if len(self.namespace.links) < 2:
+            self.namespace.radio_off(self.namespace.add_link(default_route=False))
+        return self.namespace.links[1]
 
     def hole(self) -> None:
         """Let every packet between the phone's host and ours vanish: no reset, no ICMP, no lost carrier."""
@@ -141,32 +184,24 @@ class World:
                 total += int(file.read())
         return total
 
-    def contacts(self) -> int:
-        """How many contacts the PBX holds for the account."""
-        return len(self.pbx.contacts(ACCOUNT))
-
-    def hang_up_all(self) -> None:
-        """End every call at the PBX."""
-        self.pbx.cli("channel request hangup all")
-        self.pbx.wait_no_channels()
-
 
 class Bell:
     """Makes the PBX call the phone, again and again, until it rings: the only proof that it can be reached."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, pbx: Asterisk, account: str = ACCOUNT) -> None:
+        self._pbx = pbx
+        self._account = account
         self._number = 0
 
     def ring(self) -> None:
         """One attempt of a second; what comes of it shows at the phone."""
         self._number += 1
         with contextlib.suppress(OSError, AssertionError):  # a PBX that is down is asked again
-            self._world.pbx.manager.send(
+            self._pbx.manager.send(
                 {
                     "Action": "Originate",
                     "ActionID": f"bell-{self._number}",
-                    "Channel": f"PJSIP/{ACCOUNT}",
+                    "Channel": f"PJSIP/{self._account}",
                     "Context": "default",
                     "Exten": "600",
                     "Priority": "1",

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from phone.protocol.wire import Json
 
 
+_RESTART_TIMEOUT_S = 10.0
+_RESTART_LOOK_S = 0.05
+
+
 def ctl(options: argparse.Namespace) -> int:
     """Carry out one verb; returns the exit status."""
     mistake = ""
@@ -108,9 +112,28 @@ def _run(connection: Connection, options: argparse.Namespace) -> int:
             connection.call("transfer", target=options.target, call=options.call)
         case "register" | "unregister" | "shutdown" as verb:
             connection.call(verb)
+        case "restart":
+            former = connection.call("status").get("engine")
+            connection.call("restart")
+            return _wait_for_another(_socket(options)[0], former)
         case verb:  # answer, hangup, hold, resume, mute, unmute
             connection.call(verb, call=options.call)
     return 0
+
+
+def _wait_for_another(path: Path, former: Any) -> int:
+    """Return once another engine answers."""
+    deadline = time.monotonic() + _RESTART_TIMEOUT_S
+    while time.monotonic() < deadline:
+        try:
+            with Connection(path) as connection:
+                if connection.call("status").get("engine") != former:
+                    return 0
+        except (NoEngine, EngineGone, Refused):
+            pass  # between the two
+        time.sleep(_RESTART_LOOK_S)
+    say.narrate("The new engine does not answer; the log says why.")
+    return 1
 
 
 def _events(connection: Connection) -> int:
@@ -162,6 +185,8 @@ def _calls(calls: list[Json]) -> list[str]:
         words += [
             name for name, key in (("held", "held"), ("held-by-peer", "held_by_peer"), ("muted", "muted")) if call[key]
         ]
+        if call["signalling_lost"]:
+            words.append("signalling lost, " + ("nothing heard" if call["media_silent"] else "audio up"))
         if (media := call["media"]) and media["mos"] is not None:
             words.append(f"MOS {media['mos']:.1f} loss {media['loss']:.1%} jitter {media['jitter_ms']:.0f} ms")
         lines.append("  ".join(words))
@@ -171,20 +196,38 @@ def _calls(calls: list[Json]) -> list[str]:
 def _stats(stats: Json) -> list[str]:
     health = stats["health"]
     lines = [f"over {health['days']} days"]
-    for name, key, form in (
-        ("disconnections", "disconnections", "{:d}"),
-        ("disconnections per day", "disconnections_per_day", "{:.1f}"),
-        ("reconnection success rate", "reconnection_success_rate", "{:.1%}"),
-        ("mean reconnection time", "mean_reconnection_s", "{:.1f} s"),
-        ("keep-alive failure rate", "keep_alive_failure_rate", "{:.2%}"),
-        ("mean keep-alive round trip", "mean_keep_alive_rtt_ms", "{:.1f} ms"),
+    for name, key, form, target in (
+        ("disconnections", "disconnections", "{:d}", ""),
+        ("disconnections per day", "disconnections_per_day", "{:.1f}", ""),
+        ("reconnection success rate", "reconnection_success_rate", "{:.1%}", "over 95 %"),
+        ("mean reconnection time", "mean_reconnection_s", "{:.1f} s", "under 10 s"),
+        ("keep-alive failure rate", "keep_alive_failure_rate", "{:.2%}", "under 0.1 %"),
+        ("mean keep-alive round trip", "mean_keep_alive_rtt_ms", "{:.1f} ms", ""),
     ):
-        lines.append(f"{name}: {'-' if health[key] is None else form.format(health[key])}")
+        figure = "-" if health[key] is None else form.format(health[key])
+        lines.append(f"{name}: {figure}" + (f" (should be {target})" if target else ""))
+    lines += [_incident(incident) for incident in reversed(health["incidents"][:_SHOWN_INCIDENTS])]
     for call, media in stats["calls"].items():
         lines.append(
             f"call {call}: " + ", ".join(f"{key} {value}" for key, value in media.items() if value is not None)
         )
     return lines
+
+
+_SHOWN_INCIDENTS = 10
+_INCIDENTS = {
+    "lost": "connection lost: {reason}",
+    "reconnected": "reconnected after {seconds:.1f} s, {count} attempts",
+    "failed": "given up after {count} attempts: {reason}",
+    "refused": "registration refused: {count} {reason}",
+    "offline": "network offline",
+    "online": "network back",
+}
+
+
+def _incident(incident: Json) -> str:
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(incident["at"]))
+    return f"{when}  {_INCIDENTS.get(incident['kind'], '{kind}').format(**incident)}"
 
 
 def _history(entries: list[Json]) -> list[str]:

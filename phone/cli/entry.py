@@ -133,6 +133,7 @@ def _parser(words: frozenset[str]) -> argparse.ArgumentParser:
     run.add_argument("--headless", action="store_true", help="without the console (the only way there is)")
     run.add_argument("--events", action="store_true", help="print one JSON object a line for everything that happens")
     run.add_argument("--ready-fd", type=int, default=None, help=argparse.SUPPRESS)
+    run.add_argument("--successor-fd", type=int, default=None, help=argparse.SUPPRESS)
     _add_ctl(commands.add_parser("ctl", parents=[common], help="control a running engine"), common, words)
     devices = commands.add_parser("devices", parents=[common], help="list the sound devices")
     devices.add_argument("--json", action="store_true", help="as JSON")
@@ -193,4 +194,5 @@ def _add_ctl(parser: argparse.ArgumentParser, common: argparse.ArgumentParser, w
         if name == "history":
             verb.add_argument("--limit", type=int, default=50, metavar="N", help="how many, newest first (default 50)")
     add("events", "print one JSON object a line for everything that happens, until interrupted")
+    add("restart", "start the engine anew, after an update; calls go on")
     add("shutdown", "end the engine")

@@ -3,7 +3,7 @@
     600 echo   601 a welcome   602 says your digits back   603 busy   604 rings for ever   610 calls you back in 3 s
 
 ``python -m phone.demo.pbx`` serves until its standard input ends, so it never outlives who started it. The first
-line it prints is the server's address.
+line it prints is the server's address; each line it reads is a fault to suffer (:mod:`phone.protocol.chaos`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import contextlib
 import random
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from audio.core import MediaCore
 from audio.robots import Announcement, DigitsRobot, EchoRobot, VoiceRobot, welcome
+from phone.demo.account import DOMAIN, PASSWORD, USERNAME
 from phone.demo.robot_media import RobotMedia
+from phone.protocol.chaos import FAULTS, MUTE_S, PASSWORD_S, RESTART_S, RETRY_AFTER_S, FaultName
 from sipcore.errors import LocalProtocolError
 from sipcore.events import CallEnded, CallId, FlowId, IncomingCall, MediaNegotiated
 from sipcore.ids import IdSource
@@ -27,8 +29,6 @@ from sipcore.pbx.server import PbxServer
 if TYPE_CHECKING:
     from sipcore.media import MediaParameters
 
-USERNAME, PASSWORD = "1001", "demo"
-DOMAIN = "demo.invalid"
 CALL_BACK_S = 3.0
 
 
@@ -109,6 +109,27 @@ class DemoPbx:
         self._media[flow, call] = media
         self._cores[flow, call] = core
 
+    # --- faults ----------------------------------------------------------------------------------------------------
+
+    def suffer(self, fault: FaultName) -> None:
+        """Let a fault happen now."""
+        match fault:
+            case "drop":
+                self.server.drop()
+            case "restart":
+                self.server.restart(RESTART_S)
+            case "busy":
+                self._pbx.refuse_registrations(503, 2, retry_after_s=RETRY_AFTER_S)
+                self.server.drop()
+            case "mute":
+                self.server.fall_silent(MUTE_S)
+            case "password":
+                self.users[USERNAME] = PASSWORD + " changed"
+                self._later(PASSWORD_S, lambda: self.users.update({USERNAME: PASSWORD}))
+                self.server.drop()
+            case _:
+                assert_never(fault)
+
     # --- media -------------------------------------------------------------------------------------------------
 
     def _core(self, key: tuple[FlowId, CallId]) -> MediaCore:
@@ -153,7 +174,10 @@ async def serve() -> None:
     pbx = DemoPbx()
     await pbx.start()
     print(pbx.server.address, flush=True)  # noqa: T201 - the one line its starter waits for
-    await asyncio.to_thread(sys.stdin.read)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        for fault in FAULTS:
+            if line.strip() == fault:
+                pbx.suffer(fault)
     pbx.close()
 
 

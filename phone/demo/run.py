@@ -2,6 +2,7 @@
 
 offhook --demo ── starts ──▶ demo PBX (ends with us)
                ── starts ──▶ engine, files in a temporary directory ── ws, RTP on loopback ──▶ demo PBX
+               ── chaos key ── a line ──▶ demo PBX
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from phone.demo.pbx import DOMAIN, PASSWORD, USERNAME
+from phone.demo.account import DOMAIN, PASSWORD, USERNAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from phone.protocol.chaos import Chaos, FaultName
 
 _CONFIG = """\
 # The settings of one demonstration; gone when it ends.
@@ -41,14 +45,39 @@ class DemoFailed(Exception):
     """The demo cannot run; the message is one plain sentence."""
 
 
-@contextlib.contextmanager
-def demo_environment(*, synthetic: bool) -> Iterator[Path]:
-    """A demo PBX and a configuration for it; yields the configuration file. Everything ends with the block.
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What a console needs of a demo that runs."""
 
-    Raises DemoFailed. The password travels in the environment, like one a user sets there.
+    config: Path
+    chaos: Chaos
+
+
+class _PipeChaos:
+    """Writes the faults to the PBX's standard input."""
+
+    def __init__(self, pipe: IO[str]) -> None:
+        self._pipe = pipe
+
+    def inject(self, fault: FaultName) -> None:
+        """See :class:`phone.protocol.chaos.Chaos`."""
+        with contextlib.suppress(OSError, ValueError):  # it ends
+            self._pipe.write(fault + "\n")
+            self._pipe.flush()
+
+
+@contextlib.contextmanager
+def demo_environment(*, synthetic: bool | None = None) -> Iterator[Demo]:
+    """A demo PBX and a configuration for it. Everything ends with the block.
+
+    ``synthetic`` None looks for real sound. Raises DemoFailed. The password travels in the environment, like one a
+    user sets there.
     """
-    with tempfile.TemporaryDirectory(prefix="offhook-demo-") as name, _pbx() as server:
+    with tempfile.TemporaryDirectory(prefix="offhook-demo-") as name, _pbx() as (address, chaos):
         directory = Path(name)
+        if synthetic is None:
+            synthetic = not _sound_devices()  # the PBX starts meanwhile
+        server = address()
         names = {"input": "synthetic", "output": "synthetic", "ring": "none"} if synthetic else _DEFAULT_SOUND
         config = directory / "config.toml"
         config.write_text(_CONFIG.format(server=server, username=USERNAME, domain=DOMAIN, **names))
@@ -56,7 +85,7 @@ def demo_environment(*, synthetic: bool) -> Iterator[Path]:
         os.environ.update({"XDG_STATE_HOME": str(directory / "state"), "OFFHOOK_PASSWORD": PASSWORD})
         for other in [key for key in os.environ if key.startswith("OFFHOOK_") and key != "OFFHOOK_PASSWORD"]:
             del os.environ[other]
-        yield config
+        yield Demo(config, chaos)
 
 
 _PROBE_S = 6.0
@@ -64,7 +93,8 @@ _DEFAULT_SOUND = {"input": "default", "output": "default", "ring": "default"}
 
 
 @contextlib.contextmanager
-def _pbx() -> Iterator[str]:
+def _pbx() -> Iterator[tuple[Callable[[], str], Chaos]]:
+    """A PBX that is starting; its address is waited for by who asks, and DemoFailed raised where there is none."""
     root = str(Path(__file__).resolve().parents[2])
     start = f"import sys; sys.path.append({root!r}); import runpy; runpy.run_module('phone.demo.pbx', None, '__main__')"
     with subprocess.Popen(  # noqa: S603 - our own interpreter and program
@@ -74,34 +104,40 @@ def _pbx() -> Iterator[str]:
         stderr=subprocess.DEVNULL,
         text=True,
     ) as process:
-        try:
-            address = process.stdout.readline().strip() if process.stdout else ""
-            if not address:
+        assert process.stdin is not None  # noqa: S101 - it is a pipe
+        orders = process.stdin
+
+        def address() -> str:
+            line = process.stdout.readline().strip() if process.stdout else ""
+            if not line:
                 raise DemoFailed("The demo's PBX did not start; run python -m phone.demo.pbx to see why.")
-            yield address
+            return line
+
+        try:
+            yield address, _PipeChaos(orders)
         finally:
-            if process.stdin:
-                process.stdin.close()
+            orders.close()
             try:
                 process.wait(3)
             except subprocess.TimeoutExpired:
                 process.kill()
 
 
-def run(console: Callable[[Path, Path, Callable[[], None]], int]) -> int:
-    """Call ``console(config, socket, last_words)`` inside a demo, then end its engine; returns the exit status.
+def run(console: Callable[[Demo, Path, Callable[[], None]], int]) -> int:
+    """Call ``console(demo, socket, last_words)`` inside a demo, then end its engine; returns the exit status.
 
     ``last_words`` is for a console whose terminal goes away: it ends without coming back here.
     """
-    with demo_environment(synthetic=not _sound_devices()) as config:
-        socket = config.parent / "engine.sock"
+    with demo_environment() as demo:
+        directory = demo.config.parent
+        socket = directory / "engine.sock"
 
         def last_words() -> None:
             _end_engine(socket)
-            shutil.rmtree(config.parent, ignore_errors=True)
+            shutil.rmtree(directory, ignore_errors=True)
 
         try:
-            return console(config, socket, last_words)
+            return console(demo, socket, last_words)
         finally:
             _end_engine(socket)
 

@@ -1,6 +1,7 @@
 """The JSON form of frozen dataclasses, by their own annotations: what is written is what is read back.
 
 Members a reader does not know are ignored, members it misses take their default, so that either side may be newer.
+Beside a text that can be said in other languages stands what it was made from, see :mod:`phone.protocol.phrases`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import types
 import typing
 from typing import Any, Literal, TypeVar, Union
 
-from phone.protocol.wire import Json as Json
+from phone.protocol.phrases import SUFFIX, Phrase, phrase_from_json, said
+from phone.protocol.wire import Json as Json  # noqa: TC001 - given on to those who read and write JSON
 
 T = TypeVar("T")
 
@@ -22,10 +24,20 @@ class ProtocolError(ValueError):
 def to_json(value: Any) -> Any:
     """The JSON form of a value of this module: dataclasses become objects, tuples become lists."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: to_json(getattr(value, name)) for name in field_types(type(value))}
+        return _members(value)
     if isinstance(value, (tuple, list)):
         return [to_json(item) for item in value]
     return value
+
+
+def _members(value: Any) -> Json:
+    members: Json = {}
+    for name in field_types(type(value)):
+        member = getattr(value, name)
+        members[name] = to_json(member)
+        if isinstance(member, Phrase):
+            members[name + SUFFIX] = said(member)
+    return members
 
 
 def from_json(cls: type[T], data: Any) -> T:
@@ -37,6 +49,9 @@ def from_json(cls: type[T], data: Any) -> T:
         for name, hint in field_types(cls).items()
         if name in data
     }
+    for name, value in values.items():
+        if isinstance(value, str) and name + SUFFIX in data:
+            values[name] = phrase_from_json(value, data[name + SUFFIX])
     try:
         return cls(**values)
     except TypeError:

@@ -168,6 +168,13 @@ class Shutdown:
 
 
 @dataclass(frozen=True, slots=True)
+class Restart:
+    """Start the engine anew, from what is installed now; calls go on in the new one."""
+
+    method: ClassVar[str] = "restart"
+
+
+@dataclass(frozen=True, slots=True)
 class SetPassword:
     """Use ``password`` from now on; it stays in the engine's memory."""
 
@@ -259,6 +266,7 @@ Command = (
     | Register
     | Unregister
     | Shutdown
+    | Restart
     | SetPassword
     | SetVerbose
     | Devices

@@ -252,6 +252,15 @@ class HoldChanged(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignallingChanged(_Event):
+    """Whether the far end of a call that is up can be told anything; its sound is another matter."""
+
+    event: ClassVar[str] = "signallingChanged"
+    call: str
+    up: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MuteChanged(_Event):
     """The microphone was taken from a call, or given back."""
 
@@ -408,6 +417,7 @@ Event = (
     | CallEnded
     | MediaNegotiated
     | HoldChanged
+    | SignallingChanged
     | MuteChanged
     | VerbFailed
     | DtmfReceived

@@ -106,6 +106,9 @@ class CallSlice:
     media_silent: bool = False
     """Nothing is heard from the far end although it may speak."""
 
+    signalling_lost: bool = False
+    """The far end can be told nothing; a call whose sound is up goes on all the same."""
+
     status: int = 0
     reason: str = ""
 

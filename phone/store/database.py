@@ -50,6 +50,15 @@ _MIGRATIONS = (
         PRIMARY KEY (account, day, figure)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE incidents (
+        id INTEGER PRIMARY KEY,
+        account TEXT NOT NULL,
+        at REAL NOT NULL,
+        incident TEXT NOT NULL
+    );
+    CREATE INDEX incidents_by_time ON incidents (account, at DESC);
+    """,
 )
 
 

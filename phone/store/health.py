@@ -1,4 +1,5 @@
-"""Health figures (R8 of docs/resilience.md), counted per day so that years of keep-alives fit in a few rows.
+"""Health figures (R8 of docs/resilience.md), counted per day so that years of keep-alives fit in a few rows, and the
+newest incidents with their reasons.
 
 disconnected · reconnected (seconds) · reconnection_failed · keep_alive_answered (ms) · keep_alive_missed
 """
@@ -7,8 +8,11 @@ from __future__ import annotations
 
 import datetime
 import enum
-from dataclasses import dataclass
+import json
 from typing import TYPE_CHECKING
+
+from phone.protocol.codec import ProtocolError, from_json, to_json
+from phone.protocol.health import HealthReport, Incident
 
 if TYPE_CHECKING:
     import asyncio
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     from phone.store.database import Database
 
 KEPT_DAYS = 400
+KEPT_INCIDENTS = 500
+REPORTED_INCIDENTS = 100
 
 
 class Figure(enum.Enum):
@@ -27,22 +33,6 @@ class Figure(enum.Enum):
     RECONNECTION_FAILED = "reconnection_failed"
     KEEP_ALIVE_ANSWERED = "keep_alive_answered"
     KEEP_ALIVE_MISSED = "keep_alive_missed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthReport:
-    """The figures over ``days`` days on which anything was counted; rates are None where nothing was."""
-
-    days: int
-    disconnections: int
-    disconnections_per_day: float | None
-    reconnections: int
-    reconnection_failures: int
-    reconnection_success_rate: float | None
-    mean_reconnection_s: float | None
-    keep_alives: int
-    keep_alive_failure_rate: float | None
-    mean_keep_alive_rtt_ms: float | None
 
 
 class Health:
@@ -67,6 +57,22 @@ class Health:
 
         return self._database.run(work)
 
+    def write_down(self, incident: Incident) -> asyncio.Future[None]:
+        """Keep an incident; only the newest ones stay."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT INTO incidents (account, at, incident) VALUES (?, ?, ?)",
+                (self._account, incident.at, json.dumps(to_json(incident))),
+            )
+            connection.execute(
+                "DELETE FROM incidents WHERE account = ?1 AND id <= (SELECT id FROM incidents WHERE account = ?1 "
+                "ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+                (self._account, KEPT_INCIDENTS),
+            )
+
+        return self._database.run(work)
+
     def report(self, since: float) -> asyncio.Future[HealthReport]:
         """The figures from the day of Unix time ``since`` on."""
 
@@ -78,7 +84,12 @@ class Health:
             (days,) = connection.execute(
                 "SELECT COUNT(DISTINCT day) FROM health WHERE account = ? AND day >= ?", (self._account, _day(since))
             ).fetchone()
-            return _report(days, {name: (count, total) for name, count, total in rows})
+            lines = connection.execute(
+                "SELECT incident FROM incidents WHERE account = ? AND at >= ? ORDER BY id DESC LIMIT ?",
+                (self._account, since, REPORTED_INCIDENTS),
+            ).fetchall()
+            counted = {name: (count, total) for name, count, total in rows}
+            return _report(days, counted, tuple(found for (line,) in lines if (found := _incident(line)) is not None))
 
         return self._database.run(work)
 
@@ -87,7 +98,14 @@ def _day(at: float) -> str:
     return datetime.datetime.fromtimestamp(at, datetime.UTC).date().isoformat()
 
 
-def _report(days: int, rows: dict[str, tuple[int, float]]) -> HealthReport:
+def _incident(line: str) -> Incident | None:
+    try:
+        return from_json(Incident, json.loads(line))
+    except (ProtocolError, ValueError):
+        return None  # of a newer version
+
+
+def _report(days: int, rows: dict[str, tuple[int, float]], incidents: tuple[Incident, ...]) -> HealthReport:
     lost, _ = rows.get(Figure.DISCONNECTED.value, (0, 0.0))
     back, back_s = rows.get(Figure.RECONNECTED.value, (0, 0.0))
     failed, _ = rows.get(Figure.RECONNECTION_FAILED.value, (0, 0.0))
@@ -104,6 +122,7 @@ def _report(days: int, rows: dict[str, tuple[int, float]]) -> HealthReport:
         keep_alives=answered + missed,
         keep_alive_failure_rate=_ratio(missed, answered + missed),
         mean_keep_alive_rtt_ms=_ratio(answered_ms, answered),
+        incidents=incidents,
     )
 
 

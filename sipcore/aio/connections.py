@@ -17,7 +17,7 @@ from sipcore.aio.failures import describe
 from sipcore.aio.sockets import connect_tcp
 from sipcore.aio.stream import open_stream
 from sipcore.aio.udp import open_udp
-from sipcore.errors import TransportError
+from sipcore.errors import Phrase, TransportError
 from sipcore.events import CloseFlow, Effect, FlowId, OpenFlow, PingFlow, ProbeServer, Transmit
 
 if TYPE_CHECKING:
@@ -153,7 +153,11 @@ class Connections:
             reason = describe(error, server)
             if isinstance(error, TimeoutError):
                 where = f"{server.host}:{server.port}"
-                reason = f"No answer from {where} in {effect.timeout_s:g} s: check address, port and firewall."
+                reason = Phrase(
+                    "No answer from {where} in {seconds:g} s: check address, port and firewall.",
+                    where=where,
+                    seconds=effect.timeout_s,
+                )
             if self._opening.pop(flow, None) is not None:
                 self.listener.failed(flow, reason)
             return

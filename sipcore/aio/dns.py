@@ -12,7 +12,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
-from sipcore.errors import TransportError
+from sipcore.errors import Phrase, TransportError
 from sipcore.locate import AddressQuestion, Answer, SrvQuestion, SrvRecord, Target, locate
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ async def targets_of(server: ServerAddress, ids: IdSource) -> list[Target]:
     except StopIteration as end:
         targets: list[Target] = end.value
     if not targets:
-        raise TransportError(f"Unknown host {server.host}: check the server's name, and the DNS of this network.")
+        raise TransportError(
+            Phrase("Unknown host {host}: check the server's name, and the DNS of this network.", host=server.host)
+        )
     return targets
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sipcore.config import ServerAddress
     from sipcore.events import Effect, Event, FlowId
-    from sipcore.stack import Stack
+    from sipcore.stack import Stack, StackSnapshot
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -45,6 +45,9 @@ class Driver:
         self._on_event = on_event
         self._detector = SleepDetector(clock)
         self._sink: EffectSink | None = None
+        self.keep: Callable[[StackSnapshot], None] | None = None
+        """Told of the stack before anything it wants done is done, to write it down."""
+
         self._timer: asyncio.TimerHandle | None = None
         self._pumping = False
         self._stopped = False
@@ -88,15 +91,20 @@ class Driver:
 
     def _drain(self) -> bool:
         effects, events = self._stack.effects(), self._stack.events()
+        if self.keep is not None and (effects or events):
+            self._tell(self.keep, self._stack.snapshot())
         for effect in effects:
             if self._sink is not None:
                 self._sink.carry_out(effect)
         for event in events:
-            try:
-                self._on_event(event)
-            except Exception:  # noqa: BLE001  a listener's mistake must not stop the phone
-                _log.exception("the listener failed on %s", type(event).__name__)
+            self._tell(self._on_event, event)
         return bool(effects or events)
+
+    def _tell(self, listener: Callable[[_T], None], what: _T) -> None:
+        try:
+            listener(what)
+        except Exception:  # noqa: BLE001  a listener's mistake must not stop the phone
+            _log.exception("the listener failed on %s", type(what).__name__)
 
     def _arm(self) -> None:
         if self._timer is not None:

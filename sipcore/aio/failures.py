@@ -9,7 +9,7 @@ import errno
 import ssl
 from typing import TYPE_CHECKING
 
-from sipcore.errors import TransportError
+from sipcore.errors import Phrase, TransportError
 
 if TYPE_CHECKING:
     from sipcore.config import ServerAddress
@@ -31,34 +31,46 @@ def describe(error: BaseException, server: ServerAddress) -> str:
         case ssl.SSLCertVerificationError():
             return _certificate(error, server)
         case ssl.SSLError():
-            return (
-                f"{where} does not speak TLS as expected ({error.reason or 'handshake failed'}): check scheme and port."
+            return Phrase(
+                "{where} does not speak TLS as expected ({why}): check scheme and port.",
+                where=where,
+                why=error.reason or Phrase("handshake failed"),
             )
         case TimeoutError():
-            return f"No answer from {where}: check address, port and firewall."
+            return Phrase("No answer from {where}: check address, port and firewall.", where=where)
         case ConnectionRefusedError():
-            return f"Connection refused by {where}: nothing listens there; check the port, or wait until the PBX is up."
+            return Phrase(
+                "Connection refused by {where}: nothing listens there; check the port, or wait until the PBX is up.",
+                where=where,
+            )
         case ConnectionResetError() | BrokenPipeError() | ConnectionAbortedError() | EOFError():
-            return f"{where} closed the connection."
+            return Phrase("{where} closed the connection.", where=where)
         case OSError(errno=number) if number in _UNREACHABLE:
-            return f"No route to {where}: check the network connection."
+            return Phrase("No route to {where}: check the network connection.", where=where)
         case OSError():
-            return f"Connection to {where} failed: {error.strerror or error}."
+            return Phrase("Connection to {where} failed: {why}.", where=where, why=error.strerror or str(error))
         case _:
-            return f"Connection to {where} failed: {error}."
+            return Phrase("Connection to {where} failed: {why}.", where=where, why=str(error))
 
 
 def _certificate(error: ssl.SSLCertVerificationError, server: ServerAddress) -> str:
     code = error.verify_code
     if code in _UNKNOWN_ISSUER:
-        return (
-            f"The certificate of {server.host} is signed by an authority this machine does not know: "
-            f"set tls_ca to the authority's file."
+        return Phrase(
+            "The certificate of {host} is signed by an authority this machine does not know: "
+            "set tls_ca to the authority's file.",
+            host=server.host,
         )
     if code == _EXPIRED:
-        return f"The certificate of {server.host} has expired: it must be renewed on the PBX."
+        return Phrase("The certificate of {host} has expired: it must be renewed on the PBX.", host=server.host)
     if code == _NOT_YET_VALID:
-        return f"The certificate of {server.host} is not valid yet: check the clock of this machine."
+        return Phrase("The certificate of {host} is not valid yet: check the clock of this machine.", host=server.host)
     if code in _WRONG_NAME:
-        return f"The certificate shown is not for {server.host}: use the name the certificate was issued for."
-    return f"The certificate of {server.host} was refused: {error.verify_message or error.reason}."
+        return Phrase(
+            "The certificate shown is not for {host}: use the name the certificate was issued for.", host=server.host
+        )
+    return Phrase(
+        "The certificate of {host} was refused: {why}.",
+        host=server.host,
+        why=error.verify_message or str(error.reason),
+    )

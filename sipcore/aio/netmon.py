@@ -98,6 +98,16 @@ class NetworkMonitor:
                 self._give_up_news(error)
         self._check()
 
+    def connected(self) -> None:
+        """There is a connection to the server: from now on what counts is how *it* is reached.
+
+        Without this the first news after a connection would be compared with the way to another server.
+        """
+        self._viewed_peer = self._peer()
+        before, self._view = self._view, self._look(self._viewed_peer)
+        if before is not None and before.online != self._view.online:
+            self._on_change(self._view)
+
     def close(self) -> None:
         """Stop watching."""
         self._drop_socket()

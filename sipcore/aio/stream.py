@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from sipcore.aio.connection import MAX_UNSENT, ConnectionListener, ConnectOptions, TransportAddresses
 from sipcore.aio.failures import describe
 from sipcore.aio.sockets import connect_tcp
+from sipcore.errors import Phrase
 
 if TYPE_CHECKING:
     import ssl
@@ -57,9 +58,11 @@ class StreamConnection(TransportAddresses, asyncio.Protocol):
             return
         where = f"{self._server.host}:{self._server.port}"
         if isinstance(exc, TimeoutError):
-            listener.closed(f"{where} does not answer any more.")
+            listener.closed(Phrase("{where} does not answer any more.", where=where))
         else:
-            listener.closed(f"{where} closed the connection." if exc is None else describe(exc, self._server))
+            listener.closed(
+                Phrase("{where} closed the connection.", where=where) if exc is None else describe(exc, self._server)
+            )
 
 
 async def open_stream(

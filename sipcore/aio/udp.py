@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sipcore.aio.connection import TransportAddresses
 from sipcore.aio.failures import describe
 from sipcore.aio.sockets import family_of, set_options
+from sipcore.errors import Phrase
 
 if TYPE_CHECKING:
     from sipcore.aio.connection import ConnectionListener
@@ -53,7 +54,7 @@ class UdpConnection(TransportAddresses, asyncio.DatagramProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: it is over."""
-        self._end("the socket was closed" if exc is None else describe(exc, self._server))
+        self._end(Phrase("the socket was closed") if exc is None else describe(exc, self._server))
 
     def _end(self, reason: str) -> None:
         listener, self._listener = self._listener, None

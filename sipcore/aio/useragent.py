@@ -20,7 +20,15 @@ from sipcore.aio.connections import Connections
 from sipcore.aio.driver import Driver
 from sipcore.aio.netmon import NetworkMonitor, NetworkView
 from sipcore.errors import RegistrationFailed, TransportError
-from sipcore.events import Event, ReconnectionFailed, Registered, RegistrationChanged, RegistrationState
+from sipcore.events import (
+    Event,
+    ReconnectionFailed,
+    Registered,
+    RegistrationChanged,
+    RegistrationState,
+    TransportChanged,
+    TransportState,
+)
 from sipcore.ids import IdSource, RandomSource
 from sipcore.stack import Stack
 
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
 
     from sipcore.auth.credentials import Credentials
     from sipcore.config import StackConfig
+    from sipcore.stack import StackSnapshot
 
 _T = TypeVar("_T")
 
@@ -118,15 +127,30 @@ class UserAgent:
         self._driver.stop()
         await self._connections.aclose()
 
+    def stop(self) -> None:
+        """Nothing is sent, taken in or told any more: another process goes on with everything."""
+        self._closed = True
+        if self._monitor is not None:
+            self._monitor.close()
+        self._driver.stop()
+
+    async def abandon(self) -> None:
+        """After :meth:`stop`: let go of the connection without a word of SIP."""
+        await self._connections.aclose()
+
     # --- verbs -------------------------------------------------------------------------------------------------
 
     def run(self, verb: Callable[[float], _T]) -> _T:
         """Call a verb of the stack with the present time, and carry out what follows from it."""
         return self._driver.run(verb)
 
+    def keep_with(self, keep: Callable[[StackSnapshot], None]) -> None:
+        """Have ``keep`` told of the stack before anything it wants sent is sent, to write it down."""
+        self._driver.keep = keep
+
     @property
     def local_address(self) -> str:
-        """Our address towards the PBX: where media sockets are to be bound; empty while there is no flow."""
+        """Our address towards the PBX: where media sockets are to be bound; empty before there was a connection."""
         return self.stack.local_address
 
     # --- inside ------------------------------------------------------------------------------------------------
@@ -140,6 +164,8 @@ class UserAgent:
                 self._settle(None)
             case ReconnectionFailed(attempts=attempts, reason=reason):
                 self._settle(RegistrationFailed(attempts, reason))
+            case TransportChanged(state=TransportState.CONNECTED) if self._monitor is not None and not self._closed:
+                self._monitor.connected()
             case RegistrationChanged(state=RegistrationState.UNREGISTERED, reason=reason):
                 self._settle(RegistrationFailed(0, reason or "unregistered"))
             case _:

@@ -21,7 +21,7 @@ from websockets.uri import parse_uri
 
 from sipcore.aio.connection import MAX_MESSAGE, MAX_UNSENT, ConnectionListener, ConnectOptions
 from sipcore.aio.sockets import connect_tcp, set_options
-from sipcore.errors import TransportError
+from sipcore.errors import Phrase, TransportError
 from sipcore.locate import Target, is_address
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class WebSocketConnection:
         """Queue one message."""
         self._unsent += len(data)
         if self._unsent > MAX_UNSENT:
-            reason = f"{self._server.host}:{self._server.port} takes no more data."
+            reason = Phrase("{where} takes no more data.", where=f"{self._server.host}:{self._server.port}")
             asyncio.get_running_loop().call_soon(self._ended, reason)
             return
         self._queue.put_nowait(data)
@@ -183,7 +183,10 @@ def _is_text(data: bytes) -> bool:
 
 
 def _no_sip(server: ServerAddress) -> str:
-    return f"{server.host}:{server.port}{server.path} is a WebSocket, but not one for SIP: check the path."
+    return Phrase(
+        "{where} is a WebSocket, but not one for SIP: check the path.",
+        where=f"{server.host}:{server.port}{server.path}",
+    )
 
 
 def _handshake_sentence(error: exceptions.WebSocketException, server: ServerAddress) -> str:
@@ -192,16 +195,29 @@ def _handshake_sentence(error: exceptions.WebSocketException, server: ServerAddr
         case exceptions.InvalidStatus():
             status = error.response.status_code
             # A server that knows WebSockets but not the subprotocol answers 400 or 426.
-            what = " for SIP" if status in (400, 426) else ""
-            return f"{where} answered {status} instead of opening a WebSocket{what}: check the path {server.path}."
+            if status in (400, 426):
+                return Phrase(
+                    "{where} answered {status} instead of opening a WebSocket for SIP: check the path {path}.",
+                    where=where,
+                    status=status,
+                    path=server.path,
+                )
+            return Phrase(
+                "{where} answered {status} instead of opening a WebSocket: check the path {path}.",
+                where=where,
+                status=status,
+                path=server.path,
+            )
         case exceptions.NegotiationError():
             return _no_sip(server)
         case exceptions.ProxyError() | exceptions.InvalidProxy():
-            return f"The proxy in the way to {where} refused: {error}."
+            return Phrase("The proxy in the way to {where} refused: {why}.", where=where, why=str(error))
         case exceptions.InvalidHandshake() if isinstance(error.__cause__, EOFError | ConnectionError):
-            return f"{where} closed the connection instead of opening a WebSocket: check scheme and port."
+            return Phrase(
+                "{where} closed the connection instead of opening a WebSocket: check scheme and port.", where=where
+            )
         case _:
-            return f"{where} is not a WebSocket server: check scheme and port."
+            return Phrase("{where} is not a WebSocket server: check scheme and port.", where=where)
 
 
 def _closed_sentence(error: exceptions.ConnectionClosed, server: ServerAddress) -> str:
@@ -209,13 +225,13 @@ def _closed_sentence(error: exceptions.ConnectionClosed, server: ServerAddress) 
     if error.rcvd is None:
         cause = error.__cause__
         if isinstance(cause, TimeoutError):
-            return f"{where} does not answer any more."
+            return Phrase("{where} does not answer any more.", where=where)
         if isinstance(cause, OSError) and not isinstance(cause, ConnectionError):
-            return f"Connection to {where} lost: {cause.strerror or cause}."
-        return f"{where} broke the connection."
+            return Phrase("Connection to {where} lost: {why}.", where=where, why=cause.strerror or str(cause))
+        return Phrase("{where} broke the connection.", where=where)
     if error.rcvd.code in _NO_WAIT_CODES:
-        return f"{where} closed the connection ({error.rcvd.code})."
-    return f"{where} closed the connection with an error ({error.rcvd.code})."
+        return Phrase("{where} closed the connection ({code}).", where=where, code=int(error.rcvd.code))
+    return Phrase("{where} closed the connection with an error ({code}).", where=where, code=int(error.rcvd.code))
 
 
 # --- the server's side, for the demo PBX and the tests ---------------------------------------------------------
@@ -242,6 +258,13 @@ class ServerConnection:
         task = asyncio.create_task(self._send(data))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def deafen(self, *, deaf: bool) -> None:
+        """Take nothing from the connection until told otherwise; not even its end is seen then."""
+        if deaf:
+            self._socket.transport.pause_reading()
+        else:
+            self._socket.transport.resume_reading()
 
     def abort(self) -> None:
         """Break the connection without a goodbye."""

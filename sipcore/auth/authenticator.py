@@ -164,6 +164,19 @@ class Authenticator:
         self._sign(renewed, counts, total)
         return renewed
 
+    def take_over(self, response: ChallengingResponse) -> bool:
+        """Use the nonce of a challenge that need not be answered, as a keep-alive gets; True if it is of use.
+
+        Only for realms that credentials were given for already: a stranger's challenge is no reason to give them any.
+        """
+        taken = False
+        for space, challenges in self._offers(response).items():
+            challenge = self._choose(challenges)
+            if challenge is not None and space in self._sessions:
+                self._remember(space, challenge)
+                taken = True
+        return taken
+
     def learn(self, request: SignableRequest, response: ChallengingResponse) -> None:
         """Take the next nonce from a 2xx that carries one (RFC 7616 §3.5, RFC 7615); other responses tell nothing."""
         for record in self._records(request):

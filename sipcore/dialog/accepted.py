@@ -43,7 +43,7 @@ class Accepted:
 
     def start(self, now: float) -> None:
         """Send it for the first time."""
-        self._call.core.layer.respond(self._transaction, self._response, now)
+        self._send(now)
         self._call.start(Timer.RETRANSMIT_2XX, now + T1)
         self._call.start(Timer.GIVE_UP_2XX, now + TIMEOUT)
 
@@ -60,7 +60,7 @@ class Accepted:
 
     def retransmit(self, now: float) -> None:
         """Timer RETRANSMIT_2XX went off, and the ACK is still awaited."""
-        self._call.core.layer.respond(self._transaction, self._response, now)
+        self._send(now)
         self._interval = min(2 * self._interval, T2)
         self._call.start(Timer.RETRANSMIT_2XX, now + self._interval)
 
@@ -80,6 +80,11 @@ class Accepted:
         """Send it on the new flow, and give the ACK its full time again."""
         if self.waiting:
             self._interval = T1
-            self._call.core.layer.respond(self._transaction, self._response, now)
+            self._send(now)
             self._call.start(Timer.RETRANSMIT_2XX, now + T1)
             self._call.start(Timer.GIVE_UP_2XX, now + TIMEOUT)
+
+    def _send(self, now: float) -> None:
+        # §12.1.1: "The UAS MUST add a Contact header field to the response", and it may have been made without a flow.
+        self._call.core.add_contact(self._response)
+        self._call.core.layer.respond(self._transaction, self._response, now)

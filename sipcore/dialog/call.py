@@ -5,17 +5,16 @@ verb modules ── feed(input) ──▶ table (session.py) ── effects ─�
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from sipcore.dialog.core import Core, Timer
+from sipcore.dialog.dialog import Dialog
+from sipcore.dialog.reach import Reach
 from sipcore.dialog.session import Effect, Input, SessionMachine, State
 from sipcore.dialog.session_timer import SessionTimer
+from sipcore.dialog.snapshot import CallSnapshot
 from sipcore.events import CallId, CallState, CallStateChanged, EndedBy, Event, HoldChanged, MediaNegotiated
 from sipcore.media import Direction, LocalMedia, MediaParameters
 from sipcore.sdp.offer_answer import OfferAnswer
-
-if TYPE_CHECKING:
-    from sipcore.dialog.dialog import Dialog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +43,7 @@ class Call:
         """Our side of the stream, from ``dial`` or ``answer`` on."""
 
         self.timer = SessionTimer(core.timers, call_id, core.settings)
+        self.reach = Reach(self)
         self.holding = False
         """Our own hold, confirmed by the peer or by our answer."""
 
@@ -51,6 +51,9 @@ class Call:
         """The peer's hold."""
 
         self.answered = False
+        self.slept = False
+        """Whether the machine slept since the session timer was set."""
+
         self.status, self.reason = 0, ""
         """Of the response that :data:`CallStateChanged` is about to report."""
 
@@ -59,6 +62,40 @@ class Call:
         self._shown: CallState | None = None
         self._rounds = 0
         self._parameters: MediaParameters | None = None
+
+    def adopt_untrusted(self, kept: CallSnapshot, media: LocalMedia) -> None:
+        """Become the answered call another process had, whose sound is to go through ``media``; raises ParseError.
+
+        What was agreed is reported where that says all there is to know; an encrypted stream needs another round.
+        """
+        self.outgoing = kept.outgoing
+        self.dialog = Dialog.restored_untrusted(kept.dialog)
+        self.negotiation = OfferAnswer.restored_untrusted(self.core.ids, kept.negotiation, media)
+        self.media = media
+        self.answered = True
+        self._shown = CallState.ACTIVE
+        self.timer.restore(kept.session_interval, we_refresh=kept.we_refresh, expires_at=kept.expires_at)
+        parameters = self.negotiation.parameters
+        if parameters is not None and kept.negotiation.keying == "none":
+            self.negotiated(parameters, holding=kept.holding)
+        elif parameters is not None:
+            self.holding, self.held = kept.holding, parameters.on_hold_by_peer
+
+    def snapshot(self) -> CallSnapshot | None:
+        """What is to be kept of it; None before an answer, and once it ends."""
+        negotiation = self.negotiation.snapshot()
+        if not self.up or self.dialog is None or negotiation is None:
+            return None
+        return CallSnapshot(
+            id=self.id,
+            outgoing=self.outgoing,
+            dialog=self.dialog.snapshot(),
+            negotiation=negotiation,
+            holding=self.holding,
+            session_interval=self.timer.interval,
+            we_refresh=self.timer.we_refresh,
+            expires_at=self.timer.expires_at,
+        )
 
     @property
     def state(self) -> State:
@@ -123,6 +160,8 @@ class Call:
             # Forks number their rounds each on its own; the audio side compares the numbers of a call.
             self._rounds += 1
             self.report(MediaNegotiated(self.id, replace(parameters, negotiation=self._rounds)))
+            if not parameters.direction.receives:
+                self.reach.silent(None)  # nothing is to be heard
         if (holding, parameters.on_hold_by_peer) != (self.holding, self.held):
             self.holding, self.held = holding, parameters.on_hold_by_peer
             self.report(HoldChanged(self.id, self.holding, self.held))

@@ -9,18 +9,22 @@ A call outlives its signalling: after ``flow_lost`` it goes on, what the user wa
 LocalProtocolError where they do not fit, and change nothing then.
 """
 
+from dataclasses import replace
+
 from sipcore.auth.authenticator import Authenticator
 from sipcore.config import Account
 from sipcore.dialog.core import CallSettings, Core, Timer
+from sipcore.dialog.dialog import Dialog
 from sipcore.dialog.inbound import Inbound
 from sipcore.dialog.info import DIGITS
 from sipcore.dialog.invite_out import OutgoingInvite
 from sipcore.dialog.registry import Registry
 from sipcore.dialog.session import Input, State
+from sipcore.dialog.snapshot import CallSnapshot, CallsSnapshot, FarewellSnapshot
 from sipcore.dialog.targets import target_uri
 from sipcore.dialog.transfer import replacing_uri
 from sipcore.dialog.usage import Usage
-from sipcore.errors import LocalProtocolError
+from sipcore.errors import LocalProtocolError, ParseError, Phrase
 from sipcore.events import CallId, CallState, EndedBy, Event, FlowId
 from sipcore.ids import IdSource
 from sipcore.media import LocalMedia
@@ -60,9 +64,18 @@ class Calls:
         self._core.flow, self._core.contact = flow, contact
         self._core.secure_signalling = secure and flow is not None
 
+    def reachable_at(self, contact: NameAddr) -> None:
+        """A flow is open, not registered yet: what answers the requests that come by it says where we are.
+
+        Nothing of our own is sent before :meth:`flow_recovered`.
+        """
+        self._core.contact = contact
+
     def flow_lost(self, now: float) -> None:
         """Signalling is lost. No call ends; calls of ours that nobody answered yet do, by their transactions."""
         self.set_flow(None, None, now)
+        for usage in self._registry.calls.values():
+            usage.call.reach.flow_lost(now)
 
     def flow_recovered(self, flow: FlowId, contact: NameAddr, now: float, *, secure: bool = False) -> None:
         """Signalling is back and registered: refresh each call once, and say the goodbyes that were kept."""
@@ -83,9 +96,9 @@ class Calls:
         """
         uri = target_uri(target, self._core.account.domain)
         if self._core.flow is None:
-            raise LocalProtocolError("there is no connection to the server")
+            raise LocalProtocolError(Phrase("there is no connection to the server"))
         if len(self._registry.calls) >= self._core.settings.max_calls:
-            raise LocalProtocolError("there are too many calls")
+            raise LocalProtocolError(Phrase("there are too many calls"))
         usage = self._registry.begin(State.CALLING)
         usage.out = OutgoingInvite(usage.call, uri, media, fallbacks, self._registry.end_dialog)
         try:
@@ -100,21 +113,21 @@ class Calls:
         """Tell the caller that the phone rings."""
         usage = self._usage(call)
         if usage.incoming is None:
-            raise LocalProtocolError("only an incoming call can ring here")
+            raise LocalProtocolError(Phrase("only an incoming call can ring here"))
         usage.incoming.ring(now)
 
     def answer(self, call: CallId, media: LocalMedia, now: float) -> None:
         """Accept an incoming call. Raises sipcore.sdp's Unacceptable where ``media`` does not fit the offer."""
         usage = self._usage(call)
         if usage.incoming is None:
-            raise LocalProtocolError("only an incoming call can be answered")
+            raise LocalProtocolError(Phrase("only an incoming call can be answered"))
         usage.incoming.answer(media, now)
 
     def reject(self, call: CallId, status: int, reason: str, now: float) -> None:
         """Refuse an incoming call with a final response of 300 to 699; an empty ``reason`` is the usual phrase."""
         usage = self._usage(call)
         if usage.incoming is None or usage.call.state is not State.INCOMING:
-            raise LocalProtocolError("only a call that is not answered yet can be rejected")
+            raise LocalProtocolError(Phrase("only a call that is not answered yet can be rejected"))
         if not 300 <= status <= 699:
             raise LocalProtocolError(f"{status} is no refusal")
         usage.incoming.refuse_with(status, reason)
@@ -137,10 +150,25 @@ class Calls:
         """Offer another address or key; MediaNegotiated or VerbFailed follows."""
         self._answered(call).modifier.update_media(media, now)
 
+    def move_media(self, call: CallId, media: LocalMedia, now: float) -> None:
+        """Our sound is at another address: that and the ICE credentials are taken from ``media``, no more.
+
+        A re-INVITE says so as soon as signalling is up; MediaNegotiated or VerbFailed follows.
+        """
+        self._answered(call).modifier.move_media(media, now)
+
+    def media_silent(self, call: CallId, since: float | None) -> None:
+        """Nothing has been heard of the peer since then although it may speak; None: it is heard again.
+
+        Where signalling is lost as well, both for ``media_timeout``, the call is given up.
+        """
+        if (usage := self._registry.calls.get(call)) is not None:
+            usage.call.reach.silent(since)
+
     def send_info_dtmf(self, call: CallId, digit: str, now: float, *, duration_ms: int = 160) -> None:
-        """Send one digit by INFO (application/dtmf-relay); only VerbFailed follows, if anything."""
+        """Send one digit by INFO (application/dtmf-relay), during an outage afterwards; only VerbFailed may follow."""
         if len(digit) != 1 or digit.upper() not in DIGITS:
-            raise LocalProtocolError(f"{digit!r} is no DTMF digit")
+            raise LocalProtocolError(Phrase("{digit!r} is no DTMF digit", digit=digit))
         self._answered(call).send_dtmf(digit.upper(), duration_ms, now)
 
     def transfer(self, call: CallId, target: str, now: float) -> None:
@@ -151,8 +179,50 @@ class Calls:
         """Connect the peer of ``call`` with the peer of ``other``, which replaces our call with that one."""
         consulted = self._answered(other).call.dialog
         if call == other or consulted is None:
-            raise LocalProtocolError("an attended transfer needs two calls")
+            raise LocalProtocolError(Phrase("an attended transfer needs two calls"))
         self._answered(call).transfer.start(replacing_uri(consulted), now)
+
+    # --- another process's calls -----------------------------------------------------------------------------
+
+    def snapshot(self) -> CallsSnapshot:
+        """Everything a peer believes to have with us, to be kept before what is to be sent is sent."""
+        calls: list[CallSnapshot] = []
+        dialogs = [farewell.dialog for farewell in self._registry.farewells() if not farewell.over]
+        for usage in self._registry.calls.values():
+            kept = usage.call.snapshot()
+            if kept is not None:
+                calls.append(replace(kept, holding=usage.modifier.hold_wanted))
+            elif usage.call.state in (State.LEAVING, State.ACCEPTED) and usage.call.dialog is not None:
+                dialogs.append(usage.call.dialog)
+            elif usage.out is not None and not usage.call.over:
+                dialogs += usage.out.dialogs  # nobody will take the answer: the far end shall not ring on
+        farewells = tuple(FarewellSnapshot(dialog=dialog.snapshot()) for dialog in dialogs)
+        return CallsSnapshot(calls=tuple(calls), farewells=farewells)
+
+    def restore_call(self, kept: CallSnapshot, media: LocalMedia, now: float) -> None:
+        """Go on with an answered call of another process, its sound through ``media``, already bound.
+
+        A re-INVITE tells the peer of both as soon as signalling is up; a refusal ends the call where there is no
+        sound without. What can be said of the media before is reported as MediaNegotiated. Raises ParseError for a
+        snapshot that is damaged.
+        """
+        if kept.id in self._registry.calls:
+            raise LocalProtocolError(Phrase("call {call} is there already", call=kept.id))
+        usage = self._registry.adopt(kept.id)
+        try:
+            usage.call.adopt_untrusted(kept, media)
+        except ParseError:
+            self._registry.ended(kept.id)
+            raise
+        usage.call.reach.flow_lost(now)
+        if kept.negotiation.keying != "none":
+            usage.modifier.vital = True
+            usage.call.reach.silent(now)
+        usage.modifier.update_media(media, now)
+
+    def restore_farewell(self, kept: FarewellSnapshot, now: float) -> None:
+        """Say the BYE another process owed, as soon as signalling is up; raises ParseError."""
+        self._registry.owe_farewell(Dialog.restored_untrusted(kept.dialog), now)
 
     # --- network and clock ---------------------------------------------------------------------------------
 
@@ -194,8 +264,13 @@ class Calls:
         return self._core.next_timeout()
 
     def resumed(self, gap_s: float) -> None:
-        """The machine slept for ``gap_s``: put off all deadlines but those of session timers."""
+        """The machine slept for ``gap_s``: put off all deadlines but those of session timers.
+
+        A session that ran out meanwhile ends only once the peer was asked.
+        """
         self._core.resumed(gap_s)
+        for usage in self._registry.calls.values():
+            usage.call.slept = True
 
     def events(self) -> list[Event]:
         """Drain what the owner must know, in order."""
@@ -211,8 +286,8 @@ class Calls:
 
     @property
     def urgent(self) -> bool:
-        """Whether a call is up, so that lost signalling is urgent."""
-        return any(usage.call.up for usage in self._registry.calls.values())
+        """Whether a call is up or rings here, so that lost signalling is urgent."""
+        return any(usage.call.up or usage.call.state is State.INCOMING for usage in self._registry.calls.values())
 
     @property
     def pending_farewells(self) -> int:
@@ -228,5 +303,5 @@ class Calls:
     def _answered(self, call: CallId) -> Usage:
         usage = self._usage(call)
         if not usage.call.up:
-            raise LocalProtocolError("the call is not answered")
+            raise LocalProtocolError(Phrase("the call is not answered"))
         return usage

@@ -56,6 +56,8 @@ class Timer(enum.Enum):
     REFRESH = enum.auto()  # RFC 4028: ours to send
     EXPIRE = enum.auto()  # RFC 4028: theirs did not come
     REFER = enum.auto()  # no NOTIFY
+    ASK_FOR_CALLER = enum.auto()  # who calls us may have given up while the flow was lost
+    SILENCE = enum.auto()  # neither signalling nor sound came back
     BYE = enum.auto()  # a BYE kept for a flow that never came
 
 
@@ -84,6 +86,9 @@ class CallSettings:
 
     transfer_timeout: float = 180.0
     """Silence of a subscription to a transfer after which it is over."""
+
+    media_timeout: float = 32.0
+    """Silence of a call whose signalling is lost after which it is given up; 0: never."""
 
     bye_memory: float = 600.0
     """How long a hang-up during an outage is remembered."""

@@ -10,6 +10,7 @@ account's flow (RFC 7118 Appendix B; a WebSocket client reaches everybody throug
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from sipcore.dialog.snapshot import RESERVED_CSEQS, DialogSnapshot, checked_cseq, reserved
 from sipcore.errors import ParseError
 from sipcore.message.message import Request, Response
 from sipcore.message.uri import NameAddr, Uri
@@ -33,6 +34,9 @@ class Dialog:
     local_cseq: int
     """Number of the last request sent."""
 
+    invite_cseq: int = 0
+    """Number of our last INVITE, 0 before one."""
+
     remote_cseq: int | None = None
     """Number of the last request received, None before the first."""
 
@@ -54,6 +58,7 @@ class Dialog:
             # reached as it was reached before, and the 2xx will tell.
             remote_target=request.uri,
             local_cseq=request.cseq.number,
+            invite_cseq=request.cseq.number,
         )
         dialog.confirm_as_client(response)
         dialog.confirmed = response.is_success
@@ -75,6 +80,41 @@ class Dialog:
         dialog.note_allow(request)
         return dialog
 
+    @classmethod
+    def restored_untrusted(cls, kept: DialogSnapshot) -> Self:
+        """The confirmed dialog another process had; raises ParseError."""
+        if len(kept.route_set) > MAX_ROUTES:
+            raise ParseError("too many routes")
+        dialog = cls(
+            call_id=kept.call_id,
+            local=NameAddr.parse(kept.local),
+            remote=NameAddr.parse(kept.remote),
+            remote_target=_usable(Uri.parse(kept.remote_target)),
+            route_set=tuple(NameAddr.parse(route) for route in kept.route_set),
+            invite_cseq=checked_cseq(kept.invite_cseq),
+            local_cseq=checked_cseq(kept.local_cseq, spare=2 * RESERVED_CSEQS),
+            remote_cseq=None if kept.remote_cseq is None else checked_cseq(kept.remote_cseq),
+            confirmed=True,
+            remote_allow=frozenset(kept.remote_allow),
+        )
+        if not all((dialog.call_id, dialog.local.tag, dialog.remote.tag)) or not _is_text(kept):
+            raise ParseError("a dialog without an identity")
+        return dialog
+
+    def snapshot(self) -> DialogSnapshot:
+        """What is to be kept of it."""
+        return DialogSnapshot(
+            call_id=self.call_id,
+            local=str(self.local),
+            remote=str(self.remote),
+            remote_target=str(self.remote_target),
+            route_set=tuple(str(route) for route in self.route_set),
+            local_cseq=reserved(self.local_cseq),
+            invite_cseq=self.invite_cseq,
+            remote_cseq=self.remote_cseq,
+            remote_allow=tuple(sorted(self.remote_allow)),
+        )
+
     def confirm_as_client(self, response: Response) -> None:
         """Take route set and target anew from a response.
 
@@ -94,6 +134,11 @@ class Dialog:
         self.local_cseq += 1
         return self.local_cseq
 
+    def next_invite_cseq(self) -> int:
+        """The same for an INVITE."""
+        self.invite_cseq = self.next_cseq()
+        return self.invite_cseq
+
     def request(self, method: str, *, cseq: int | None = None) -> Request:
         """A request within the dialog (§12.2.1.1), ready but for Contact, body and Via. ``cseq`` is for ACK."""
         uri, routes = self._routing()
@@ -105,7 +150,9 @@ class Dialog:
         headers.add("From", str(self.local))
         headers.add("To", str(self.remote))
         headers.add("Call-ID", self.call_id)
-        headers.add("CSeq", f"{self.next_cseq() if cseq is None else cseq} {method}")
+        if cseq is None:
+            cseq = self.next_invite_cseq() if method == "INVITE" else self.next_cseq()
+        headers.add("CSeq", f"{cseq} {method}")
         return request
 
     def accept(self, request: Request) -> bool:
@@ -158,6 +205,12 @@ def _usable(uri: Uri) -> Uri:
     if uri.scheme not in ("sip", "sips"):
         raise ParseError("the Contact is no SIP URI")
     return replace(uri, headers=())
+
+
+def _is_text(kept: DialogSnapshot) -> bool:
+    """Whether everything stays within its header line."""
+    parts = (kept.call_id, kept.local, kept.remote, kept.remote_target, *kept.route_set)
+    return not any(forbidden in part for part in parts for forbidden in "\r\n\0") and len(kept.call_id.split()) == 1
 
 
 def _limited(routes: list[NameAddr]) -> tuple[NameAddr, ...]:

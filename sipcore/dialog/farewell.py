@@ -30,6 +30,11 @@ class Farewell:
         self._core.timers.set((self._key, Timer.BYE), now + self._core.settings.bye_memory)
         self._send(now)
 
+    def keep(self, now: float) -> None:
+        """Send the BYE once there is a flow: another process owed it."""
+        self._core.timers.set((self._key, Timer.BYE), now + self._core.settings.bye_memory)
+        self._waiting = True
+
     def flow_recovered(self, now: float) -> None:
         """Send the BYE that a lost flow swallowed."""
         if self._waiting and not self.over:

@@ -10,7 +10,7 @@ from sipcore.dialog.call import Call
 from sipcore.dialog.core import Timer, sdp_of, set_body
 from sipcore.dialog.dialog import Dialog
 from sipcore.dialog.session import Input, State
-from sipcore.errors import LocalProtocolError, ParseError
+from sipcore.errors import LocalProtocolError, ParseError, Phrase
 from sipcore.events import CallId, EndedBy, IncomingCall
 from sipcore.media import LocalMedia
 from sipcore.message.fields import RAck
@@ -89,7 +89,7 @@ class IncomingInvite:
     def ring(self, now: float) -> None:
         """Send a 180. Raises LocalProtocolError unless the call waits for the user."""
         if self._call.state is not State.INCOMING:
-            raise LocalProtocolError("the call is not waiting to be answered")
+            raise LocalProtocolError(Phrase("the call is not waiting to be answered"))
         self._rung = True
         self._send_ringing(now)
 
@@ -97,7 +97,7 @@ class IncomingInvite:
         """Accept with ``media``. Raises LocalProtocolError or Unacceptable; the call still waits then."""
         call = self._call
         if call.state is not State.INCOMING:
-            raise LocalProtocolError("the call is not waiting to be answered")
+            raise LocalProtocolError(Phrase("the call is not waiting to be answered"))
         response = self._response(200)
         parameters = None
         if self._delayed:
@@ -181,7 +181,7 @@ class IncomingInvite:
                 # RFC 3262 §3: "If a PRACK is not received [in] 64*T1 [...], the UAS SHOULD reject the original
                 # request with a 5xx response".
                 self.refuse_with(504, "")
-                self._call.blame(EndedBy.ERROR, 504, "our ringing was never acknowledged")
+                self._call.blame(EndedBy.ERROR, 504, Phrase("our ringing was never acknowledged"))
                 self._call.feed(Input.REJECT, now)
             case _:
                 pass
@@ -195,7 +195,7 @@ class IncomingInvite:
             except (ParseError, Unacceptable):
                 parameters = None
             if parameters is None:
-                call.blame(EndedBy.ERROR, 488, "the answer of the other side cannot be used")
+                call.blame(EndedBy.ERROR, 488, Phrase("the answer of the other side cannot be used"))
                 call.feed(Input.ACKED, now)
                 call.feed(Input.GONE, now)
                 return

@@ -13,7 +13,7 @@ from sipcore.dialog.call import Call
 from sipcore.dialog.core import Failure, Outcome, Timer, sdp_of, set_body
 from sipcore.dialog.dialog import MAX_FORWARDS, Dialog
 from sipcore.dialog.session import Input, State
-from sipcore.errors import ParseError
+from sipcore.errors import ParseError, Phrase
 from sipcore.events import CallState, EndedBy
 from sipcore.media import LocalMedia, MediaParameters
 from sipcore.message.fields import parse_rseq
@@ -124,10 +124,11 @@ class OutgoingInvite:
     def _on_outcome(self, outcome: Outcome, now: float) -> None:
         match outcome:
             case Failure.TIMEOUT:
-                self._call.blame(EndedBy.ERROR, 408, "no answer from the server")
+                self._call.blame(EndedBy.ERROR, 408, Phrase("no answer from the server"))
                 self._call.feed(Input.FAILED, now)
             case Failure.TRANSPORT:
-                self._call.blame(EndedBy.ERROR, 503, "the connection to the server broke")
+                self._leave_early_dialogs(now)
+                self._call.blame(EndedBy.ERROR, 503, Phrase("the connection to the server broke"))
                 self._call.feed(Input.FAILED, now)
             case Response() if outcome.is_provisional:
                 self._on_provisional(outcome, now)
@@ -135,6 +136,17 @@ class OutgoingInvite:
                 self._on_success(outcome, now)
             case Response():
                 self._on_refusal(outcome, now)
+
+    def _leave_early_dialogs(self, now: float) -> None:
+        """Let the far end stop ringing as soon as there is a flow again.
+
+        Responses travel back the way of their INVITE (§18.2.2), so none can come any more, and a new INVITE might ring
+        twice. §15: "The caller's UA MAY send a BYE for either confirmed or early dialogs"; it also ends one whose 2xx
+        is lost on its way.
+        """
+        for early in self._early.values():
+            self._unwanted(early.dialog, now)
+        self._early.clear()
 
     # --- provisional ---------------------------------------------------------------------------------------
 
@@ -266,7 +278,7 @@ class OutgoingInvite:
                 call.negotiated(parameters)
         call.feed(Input.SUCCESS, now)
         if parameters is None and not cancelled:
-            call.blame(EndedBy.ERROR, 488, "the answer of the other side cannot be used")
+            call.blame(EndedBy.ERROR, 488, Phrase("the answer of the other side cannot be used"))
             call.feed(Input.GONE, now)
 
     # --- refusal -------------------------------------------------------------------------------------------

@@ -9,13 +9,13 @@ is not lost. A refused re-INVITE leaves the session as it was.
 """
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sipcore.dialog.call import Call
 from sipcore.dialog.core import Failure, Outcome, Timer, sdp_of, set_body
 from sipcore.dialog.session import Input, State
-from sipcore.errors import LocalProtocolError, ParseError
+from sipcore.errors import LocalProtocolError, ParseError, Phrase
 from sipcore.events import EndedBy, VerbFailed
 from sipcore.media import Direction, LocalMedia
 from sipcore.message.fields import RetryAfter
@@ -32,6 +32,8 @@ _MAX_GLARES = 8
 _MAX_RETRY_AFTER = 10
 _REMEMBERED_ACKS = 4
 _REFRESH_RETRY = 4.0
+_NO_ANSWER = 408
+_AFTER_ACK = 0.1
 
 
 class Phase(enum.Enum):
@@ -85,6 +87,12 @@ class Modifier:
         """The ACKs of the last few 2xx, by serial."""
 
         self._glares = 0
+        self.vital = False
+        """Set while the call has no sound before a re-INVITE succeeds: without, it is over."""
+
+        self._doubtful = 0
+        """CSeq of the INVITE before the peer was lost: it may still wait for the ACK of that. -1: which was sent."""
+
         self.blocked = False
         """Set while an INVITE of the peer waits for its ACK with an offer of ours in the 2xx."""
 
@@ -95,10 +103,26 @@ class Modifier:
         self._wanted.hold = hold
         self.proceed(now)
 
+    @property
+    def hold_wanted(self) -> bool:
+        """Whether the user wants the call held, agreed on or not."""
+        for wish in (self._wanted.hold, self._running.hold):
+            if wish is not None:
+                return wish
+        return self._call.holding
+
     def update_media(self, media: LocalMedia, now: float) -> None:
         """Offer another address, codec list or key."""
         self._wanted.media = media
         self.proceed(now)
+
+    def move_media(self, media: LocalMedia, now: float) -> None:
+        """Offer the stream as it is at the address, and with the ICE credentials, of ``media``."""
+        if (present := self._wanted.media or self._running.media or self._call.media) is not None:
+            moved = replace(
+                present, address=media.address, rtp_port=media.rtp_port, rtcp_port=media.rtcp_port, ice=media.ice
+            )
+            self.update_media(moved, now)
 
     def refresh(self, now: float) -> None:
         """Repeat what was agreed, for the session timer or a new Contact."""
@@ -141,6 +165,8 @@ class Modifier:
             call.report(VerbFailed(call.id, running.verb, 488, str(error)))
             return
         self.phase = Phase.INVITING
+        if call.reach.lost and not self._doubtful:
+            self._doubtful = call.dialog.invite_cseq
         invite = call.dialog.request("INVITE")
         call.core.add_contact(invite)
         call.core.describe(invite)
@@ -151,11 +177,14 @@ class Modifier:
             invite,
             lambda outcome, at: self._on_outcome(serial, outcome, at),
             now,
-            next_cseq=call.dialog.next_cseq,
+            next_cseq=call.dialog.next_invite_cseq,
         )
 
     def _offer(self, running: _Wish, media: LocalMedia) -> bytes:
         call = self._call
+        if call.negotiation.holds_keys and not call.core.secure_signalling:
+            # Another server of the account's list, perhaps. The call goes on, and nobody reads its keys.
+            raise LocalProtocolError(Phrase("the call's keys must not travel over a connection that is not encrypted"))
         if running.hold is None and running.media is None:
             return call.negotiation.unchanged_offer()
         holding = call.holding if running.hold is None else running.hold
@@ -176,8 +205,11 @@ class Modifier:
             case Failure.TRANSPORT:
                 # Nobody refused anything: it is sent again when signalling is back.
                 self._take_back(wanted=True)
+            case Failure.TIMEOUT if self._call.reach.lost:
+                # Nobody has said that the call is gone, and while it is heard it is not.
+                self._retry(now + self._call.reach.retry_after())
             case Failure.TIMEOUT:
-                self._fail(408, "no answer", now)
+                self._fail(_NO_ANSWER, Phrase("no answer"), now)
 
     def _on_success(self, serial: int, response: Response, now: float) -> None:
         call = self._call
@@ -199,6 +231,11 @@ class Modifier:
             self._fail(488, str(error), now)
             return
         self._settle()
+        self._doubtful = 0
+        if self.vital:
+            self.vital = False
+            call.reach.silent(None)
+        call.reach.proven(now)
         if running.media is not None:
             call.media = running.media
         call.negotiated(parameters, holding=call.holding if running.hold is None else running.hold)
@@ -225,20 +262,34 @@ class Modifier:
     def _on_refusal(self, response: Response, now: float) -> None:
         call = self._call
         wait = self._wait_for(response)
-        if wait is not None and self._glares < _MAX_GLARES:
+        if wait is not None and self._acknowledge_doubtful(response):
+            wait = _AFTER_ACK
+        if wait is not None and (self._glares < _MAX_GLARES or call.reach.lost):
             self._glares += 1
-            self._take_back(wanted=True)
-            self.phase = Phase.WAITING
-            call.start(Timer.RETRY_MODIFY, now + wait)
+            self._retry(now + wait)
         elif response.status == 422 and call.timer.refused(response):
             self._take_back(wanted=True)
             self.proceed(now)
         elif response.status in GONE_STATUSES:
             self._take_back(wanted=False)
-            call.blame(EndedBy.ERROR, response.status, response.reason)
+            reason = Phrase("the call was over at the PBX when it could be reached again")
+            call.blame(EndedBy.ERROR, response.status, reason if call.reach.lost else response.reason)
             call.feed(Input.GONE, now)
         else:
             self._fail(response.status, response.reason, now)
+
+    def _acknowledge_doubtful(self, response: Response) -> bool:
+        """Send the ACK a peer may be waiting for, once; whether that was done.
+
+        §14.2: while an INVITE of ours is under way it refuses another, by 500 or 491. One whose 2xx went into the
+        connection that was lost waits for 64*T1, and then ends the call; a stray ACK is ignored by everybody.
+        """
+        dialog, flow = self._call.dialog, self._call.core.flow
+        if self._doubtful <= 0 or dialog is None or flow is None or response.status not in (491, 500):
+            return False
+        self._call.core.layer.send_ack(dialog.request("ACK", cseq=self._doubtful), flow)
+        self._doubtful = -1
+        return True
 
     def _wait_for(self, response: Response) -> float | None:
         """How long to wait before the same re-INVITE may succeed, in seconds; None: it will not."""
@@ -255,7 +306,14 @@ class Modifier:
             except ParseError:
                 pass  # as if it had not been there
         # A PBX that has just come back needs our Contact as soon as it can take it.
+        if response.status >= 500 and self._call.reach.lost:
+            return self._call.reach.retry_after()
         return _REFRESH_RETRY if response.status >= 500 and self._running.verb == "refresh" else None
+
+    def _retry(self, at: float) -> None:
+        self._take_back(wanted=True)
+        self.phase = Phase.WAITING
+        self._call.start(Timer.RETRY_MODIFY, at)
 
     def _take_back(self, *, wanted: bool) -> None:
         """As if it had never been sent; ``wanted``: but it shall be again."""
@@ -269,7 +327,15 @@ class Modifier:
         running = self._running
         self._take_back(wanted=False)
         self._glares = 0
+        if self.vital:
+            self._call.blame(EndedBy.ERROR, status, reason)
+            self._call.feed(Input.GONE, now)
+            return
         self._call.report(VerbFailed(self._call.id, running.verb, status, reason))
+        # What was refused is the change; a new Contact has still to be told.
+        self._wanted.refresh |= running.refresh and running.verb != "refresh"
+        if not self._wanted.refresh and status != _NO_ANSWER:
+            self._call.reach.proven(now)
         self.proceed(now)
 
     def _settle(self) -> None:

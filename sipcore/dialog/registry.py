@@ -27,6 +27,20 @@ class Registry:
         usage = self.calls[call_id] = Usage(self._core, call_id, state, self)
         return usage
 
+    def adopt(self, call_id: CallId) -> Usage:
+        """An answered call of another process, known under its id from now on."""
+        usage = self.calls[call_id] = Usage(self._core, call_id, State.CONFIRMED, self)
+        return usage
+
+    def owe_farewell(self, dialog: Dialog, now: float) -> None:
+        """Keep the farewell to a dialog of another process, which is said once there is a flow."""
+        key = self._new_id()
+        farewell = Farewell(self._core, key, dialog)
+        self.say_farewell(farewell, key)
+        farewell.keep(now)
+        if self._core.flow is not None:
+            farewell.flow_recovered(now)
+
     def ended(self, call: CallId) -> None:
         """Forget a call."""
         self.calls.pop(call, None)

@@ -4,6 +4,8 @@ we refresh:   REFRESH at half the interval, EXPIRE at its end
 they refresh: EXPIRE at the interval less min(32 s, a third of it)
 """
 
+import math
+
 from sipcore.dialog.core import CallSettings, Timer
 from sipcore.errors import ParseError
 from sipcore.events import CallId
@@ -86,6 +88,19 @@ class SessionTimer:
         if refresher == "uac":
             response.headers.add("Require", "timer")
         self._start(interval, we_refresh=refresher == "uas", now=now)
+
+    @property
+    def expires_at(self) -> float | None:
+        """When silence means the end; None without a timer."""
+        return self._timers.deadline((self._call, Timer.EXPIRE))
+
+    def restore(self, interval: int, *, we_refresh: bool, expires_at: float | None) -> None:
+        """Go on with a timer of another process; the refresh that follows the restoration is due anyway."""
+        if interval <= 0 or expires_at is None or not math.isfinite(expires_at):
+            return
+        self.interval = min(max(interval, self._settings.min_session_expires), _MAX_INTERVAL)
+        self.we_refresh = we_refresh
+        self._timers.set((self._call, Timer.EXPIRE), expires_at)
 
     def _start(self, interval: int, *, we_refresh: bool, now: float) -> None:
         self.interval = min(max(interval, self._settings.min_session_expires), _MAX_INTERVAL)

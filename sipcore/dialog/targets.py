@@ -2,7 +2,7 @@
 
 import re
 
-from sipcore.errors import LocalProtocolError, ParseError
+from sipcore.errors import LocalProtocolError, ParseError, Phrase
 from sipcore.message.uri import Uri
 
 _MAX_TARGET = 256
@@ -18,7 +18,7 @@ def target_uri(target: str, domain: str) -> Uri:
     Raises LocalProtocolError with a sentence for the user.
     """
     text = target.strip()
-    problem = LocalProtocolError(f"{target!r:.80} is neither a number nor an address")
+    problem = LocalProtocolError(Phrase("{target!r:.80} is neither a number nor an address", target=target))
     if not text or len(text) > _MAX_TARGET or not text.isprintable():
         raise problem
     scheme, rest = "", text

@@ -11,7 +11,7 @@ from sipcore.dialog.call import Call
 from sipcore.dialog.core import Failure, Outcome, Timer
 from sipcore.dialog.dialog import Dialog
 from sipcore.dialog.session import Input, State
-from sipcore.errors import LocalProtocolError, ParseError
+from sipcore.errors import LocalProtocolError, ParseError, Phrase
 from sipcore.events import TransferProgress, VerbFailed
 from sipcore.message.fields import Event, Replaces, SubscriptionState
 from sipcore.message.message import Request, Response
@@ -37,9 +37,9 @@ class Transfer:
         """Send the REFER. Raises LocalProtocolError unless the call is up and no transfer is under way."""
         call = self._call
         if call.state is not State.CONFIRMED or call.dialog is None:
-            raise LocalProtocolError("only a call that was answered can be transferred")
+            raise LocalProtocolError(Phrase("only a call that was answered can be transferred"))
         if self._active:
-            raise LocalProtocolError("a transfer of this call is under way")
+            raise LocalProtocolError(Phrase("a transfer of this call is under way"))
         refer = call.dialog.request("REFER")
         refer.headers.add("Refer-To", str(NameAddr(uri=target)))
         # RFC 3892 §2.1: who asked for it.
@@ -68,7 +68,7 @@ class Transfer:
     def on_timer(self, now: float) -> None:
         """Nothing was heard for too long."""
         if self._active:
-            self._status, self._reason = 408, "nothing more was heard of the transfer"
+            self._status, self._reason = 408, Phrase("nothing more was heard of the transfer")
             self._news(done=True, now=now)
 
     def call_ended(self) -> None:
@@ -81,9 +81,9 @@ class Transfer:
         call = self._call
         match outcome:
             case Failure.TIMEOUT:
-                self._fail(408, "no answer")
+                self._fail(408, Phrase("no answer"))
             case Failure.TRANSPORT:
-                self._fail(503, "the connection to the server broke")
+                self._fail(503, Phrase("the connection to the server broke"))
             case Response() if outcome.is_provisional:
                 pass
             case Response() if outcome.is_success:
@@ -116,7 +116,7 @@ def replacing_uri(other: Dialog) -> Uri:
     The tags are as that peer sees them: its own is the To tag.
     """
     if other.remote.tag is None or other.local.tag is None:
-        raise LocalProtocolError("the other call was not answered")
+        raise LocalProtocolError(Phrase("the other call was not answered"))
     replaces = Replaces(other.call_id, to_tag=other.remote.tag, from_tag=other.local.tag)
     return other.remote.uri.with_header("Replaces", str(replaces))
 

@@ -16,7 +16,7 @@ from sipcore.dialog.modify_out import GONE_STATUSES, Modifier
 from sipcore.dialog.screening import ALLOW_EVENTS, capabilities
 from sipcore.dialog.session import Effect, Input, State
 from sipcore.dialog.transfer import Transfer, event_package
-from sipcore.errors import ParseError
+from sipcore.errors import ParseError, Phrase
 from sipcore.events import CallEnded, CallId, CallState, DtmfInfoReceived, EndedBy, VerbFailed
 from sipcore.message.fields import Reason
 from sipcore.message.message import Request, Response
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from sipcore.dialog.invite_in import IncomingInvite
     from sipcore.dialog.invite_out import OutgoingInvite
 
+_MAX_KEPT_DIGITS = 64
+_NO_SUCH_CALL = 481
+_ASK_EVERY = 5.0
+_ASKED_AFTER_SLEEP = 32.0
 _ALL_BUT_BYE = tuple(timer for timer in Timer if timer is not Timer.BYE)
 
 
@@ -48,6 +52,8 @@ class Usage:
         self._core = core
         self._owner = owner
         self.call = Call(core, call_id, state, self._perform)
+        self.call.reach.restored = self._send_kept_digits
+        self._kept_digits: list[tuple[str, int]] = []
         self.modifier = Modifier(self.call)
         self.transfer = Transfer(self.call)
         self.by_peer = ModifiedByPeer(self.call, self.modifier)
@@ -135,6 +141,7 @@ class Usage:
             # §12.2.2: "If the remote sequence number [...] is lower [...], the request is out of order and MUST be
             # rejected with a 500".
             return request.response(500)
+        self.call.reach.proven(now)
         match request.method:
             case "BYE":
                 return self._on_bye(request, now)
@@ -211,19 +218,28 @@ class Usage:
     # --- verbs and time ------------------------------------------------------------------------------------
 
     def send_dtmf(self, digit: str, duration_ms: int, now: float) -> None:
-        """Send a digit by INFO."""
+        """Send a digit by INFO; while the peer cannot be reached it waits, with those before it."""
+        if self.call.reach.lost:
+            if len(self._kept_digits) < _MAX_KEPT_DIGITS:
+                self._kept_digits.append((digit, duration_ms))
+            return
         if self.call.dialog is None:
             return
         info = self.call.dialog.request("INFO")
         set_body(info, dtmf_relay(digit, duration_ms), DTMF_RELAY)
         self._core.request(info, self._on_info_outcome, now, next_cseq=self.call.dialog.next_cseq)
 
+    def _send_kept_digits(self, now: float) -> None:
+        kept, self._kept_digits = self._kept_digits, []
+        for digit, duration_ms in kept:
+            self.send_dtmf(digit, duration_ms, now)
+
     def _on_info_outcome(self, outcome: Outcome, now: float) -> None:
         match outcome:
             case Failure.TIMEOUT:
-                self._dtmf_failed(408, "no answer")
+                self._dtmf_failed(408, Phrase("no answer"))
             case Failure.TRANSPORT:
-                self._dtmf_failed(503, "the connection to the server broke")
+                self._dtmf_failed(503, Phrase("the connection to the server broke"))
             case Response() if outcome.status in GONE_STATUSES:
                 self.call.blame(EndedBy.ERROR, outcome.status, outcome.reason)
                 self.call.feed(Input.GONE, now)
@@ -243,6 +259,26 @@ class Usage:
         self.by_peer.flow_recovered(now)
         if self.call.up:
             self.modifier.refresh(now)
+        else:
+            self._ask_for_caller(now)
+
+    def _ask_for_caller(self, now: float) -> None:
+        """Ask again and again whether a call that rings here is still there.
+
+        Its CANCEL goes the way of its INVITE, which is lost. But the early dialog is either known over there or gone
+        (§12.2.2), which an INFO shows that says nothing (RFC 6086 §4.2.2); PBXs answer OPTIONS without looking.
+        """
+        if self.call.state is State.INCOMING and self.call.dialog is not None and self._core.flow is not None:
+            info = self.call.dialog.request("INFO")
+            self._core.request(info, self._on_caller, now, next_cseq=self.call.dialog.next_cseq)
+            self.call.start(Timer.ASK_FOR_CALLER, now + _ASK_EVERY)
+
+    def _on_caller(self, outcome: Outcome, now: float) -> None:
+        """What became of the question whether the caller still waits."""
+        if isinstance(outcome, Response) and outcome.status == _NO_SUCH_CALL and self.incoming is not None:
+            self.call.blame(EndedBy.REMOTE, 487, Phrase("the caller gave up while the PBX could not be reached"))
+            self.incoming.refuse_with(487, "")
+            self.call.feed(Input.CANCELLED, now)
 
     def on_timer(self, timer: Timer, now: float) -> None:
         """A timer of this call went off."""
@@ -262,6 +298,10 @@ class Usage:
                 self._on_expiry(now)
             case Timer.REFER:
                 self.transfer.on_timer(now)
+            case Timer.ASK_FOR_CALLER:
+                self._ask_for_caller(now)
+            case Timer.SILENCE:
+                self.call.reach.on_timer(now)
             case Timer.BYE:
                 pass  # the farewell's own
             case _:
@@ -270,7 +310,7 @@ class Usage:
     def _on_ring_timeout(self, now: float) -> None:
         if self.incoming is not None:
             self.incoming.refuse_with(480, "")
-        self.call.blame(EndedBy.LOCAL, 408 if self.call.outgoing else 480, "nobody answered")
+        self.call.blame(EndedBy.LOCAL, 408 if self.call.outgoing else 480, Phrase("nobody answered"))
         self.call.feed(Input.RING_TIMEOUT, now)
 
     def _on_2xx_timer(self, timer: Timer, now: float) -> None:
@@ -285,8 +325,14 @@ class Usage:
     def _on_expiry(self, now: float) -> None:
         # Without signalling there is nobody to tell, and the media may well be alive: the refresh that follows the
         # recovery finds out.
-        if self._core.flow is not None:
-            self.call.blame(EndedBy.ERROR, 408, "the session timer ran out")
+        call = self.call
+        if call.slept and self._core.flow is not None:
+            # The time ran while this machine slept; the peer may have been more patient than RFC 4028 §10 asks.
+            call.slept = False
+            call.start(Timer.EXPIRE, now + _ASKED_AFTER_SLEEP)
+            self.modifier.refresh(now)
+        elif self._core.flow is not None:
+            self.call.blame(EndedBy.ERROR, 408, Phrase("the session timer ran out"))
             self.call.feed(Input.EXPIRED, now)
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from sipcore.ids import IdSource
     from sipcore.media import LocalMedia
-    from sipcore.message.message import Request
+    from sipcore.message.message import Request, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ class Pbx:
         self._legs: dict[FlowId, _Leg] = {}
         self._effects: list[Transmit] = []
         self._events: list[LegEvent] = []
+        self._refusals: list[tuple[int, int]] = []
         self.registrar = Registrar()
 
     # --- flows -------------------------------------------------------------------------------------------------
@@ -100,6 +101,10 @@ class Pbx:
         """Who registered over ``flow``; empty for a stranger."""
         leg = self._legs.get(flow)
         return leg.user if leg else ""
+
+    def refuse_registrations(self, status: int, times: int, *, retry_after_s: int = 0) -> None:
+        """Answer the next ``times`` REGISTERs of known users with ``status``."""
+        self._refusals = [(status, retry_after_s)] * times
 
     # --- verbs for calls ---------------------------------------------------------------------------------------
 
@@ -213,10 +218,19 @@ class Pbx:
                 return
             if request.method == "REGISTER":
                 leg.user = user
-                answer = self.registrar.register(user, request, flow, now, self._ids.tag())
+                answer = self._refusal_of(request) or self.registrar.register(user, request, flow, now, self._ids.tag())
                 leg.layer.respond(event.transaction, answer, now)
                 return
         leg.calls.on_request(event, now)
+
+    def _refusal_of(self, request: Request) -> Response | None:
+        if not self._refusals:
+            return None
+        status, retry_after_s = self._refusals.pop(0)
+        response = request.response(status, to_tag=self._ids.tag())
+        if retry_after_s:
+            response.headers.add("Retry-After", str(retry_after_s))
+        return response
 
     def _authenticated(self, leg: _Leg, event: RequestReceived, now: float) -> str | None:
         """The user behind a request; None after refusing or challenging it."""

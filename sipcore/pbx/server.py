@@ -35,6 +35,8 @@ class PbxServer:
         self._timer: asyncio.TimerHandle | None = None
         self._closer: Callable[[], None] | None = None
         self._pumping = False
+        self._again: asyncio.Task[None] | None = None
+        self._mute_until = float("-inf")
 
     @property
     def address(self) -> ServerAddress:
@@ -54,8 +56,40 @@ class PbxServer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for connection in self._connections.values():
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+        self.drop()
+
+    # --- faults, for the demo and the tests -------------------------------------------------------------------
+
+    def drop(self) -> None:
+        """Break every connection; new ones are accepted."""
+        for connection in list(self._connections.values()):
             connection.abort()
+
+    def restart(self, down_s: float) -> None:
+        """Die, refuse connections for ``down_s``, and listen at the same port again."""
+        self.close()
+        self._again = asyncio.create_task(self._start_again(down_s), name="PBX restart")
+
+    async def _start_again(self, down_s: float) -> None:
+        await asyncio.sleep(down_s)
+        self._again = None
+        await self.start()
+
+    def fall_silent(self, seconds: float) -> None:
+        """Read nothing and say nothing on any connection, though all stay open and new ones are accepted."""
+        loop = asyncio.get_running_loop()
+        self._mute_until = loop.time() + seconds
+        for connection in self._connections.values():
+            connection.deafen(deaf=True)
+        loop.call_later(seconds, self._speak)
+
+    def _speak(self) -> None:
+        if asyncio.get_running_loop().time() >= self._mute_until:
+            for connection in self._connections.values():
+                connection.deafen(deaf=False)
 
     def run(self, verb: Callable[[float], _T]) -> _T:
         """Call a verb of the PBX with the present time, and carry out what follows."""
@@ -68,6 +102,7 @@ class PbxServer:
         flow = self._next_flow
         self._next_flow += 1
         self._connections[flow] = connection
+        connection.deafen(deaf=asyncio.get_running_loop().time() < self._mute_until)
         self.run(lambda now: self._pbx.flow_opened(flow, self._address, now))
         try:
             async for data in connection.messages():

@@ -14,6 +14,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
+from sipcore.errors import Phrase
 from sipcore.events import (
     CloseFlow,
     FlowId,
@@ -174,7 +175,7 @@ class FlowSupervisor:
             self._servers.forgive()
             self._handle(Input.LINK_UP, now)
         else:
-            self._reason = "network offline"
+            self._reason = Phrase("network offline")
             self._handle(Input.LINK_DOWN, now)
 
     def reform(self, reason: str, now: float, *, avoid_s: float = 0.0) -> None:
@@ -281,7 +282,7 @@ class FlowSupervisor:
         if self._guard_at is not None and now >= self._guard_at:
             self._guard_at = None
             self._outputs.append(CloseFlow(self.flow, "connection timeout"))
-            self.failed(self.flow, "no connection in time", now)
+            self.failed(self.flow, Phrase("no connection in time"), now)
         if self.due_at is not None and now >= self.due_at:
             self.due_at = None
             self._handle(Input.DUE, now)
@@ -376,7 +377,8 @@ class FlowSupervisor:
             self._brought_forward = False
             self._schedule_probe(now)
         self.due_at = now + wait_s
-        if not self.quiet and wait_s > 0:
+        # Nobody is promised a background attempt: after the last of the series comes the failure, and no "11 of 10".
+        if self._state is not State.GAVE_UP and not self.quiet and wait_s > 0:
             maximum = self._settings.max_reconnection_attempts
             self._outputs.append(RetryScheduled("transport", self.attempt + 1, maximum, wait_s, self._reason))
 

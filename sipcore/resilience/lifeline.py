@@ -11,15 +11,16 @@ Sans-I/O. After each call, drain :meth:`Lifeline.outputs`; requests go through t
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from sipcore.config import Account, Resilience, ServerAddress
+from sipcore.errors import Phrase
 from sipcore.events import (
     CloseFlow,
     Effect,
     Event,
     FlowId,
+    LocalAddressChanged,
     NetworkOffline,
     NetworkOnline,
     OpenFlow,
@@ -34,22 +35,25 @@ from sipcore.events import (
     TransportChanged,
     Unregistered,
 )
+from sipcore.ids import is_invalid_host
 from sipcore.message.message import Request
-from sipcore.message.uri import Uri
 from sipcore.resilience import flow as flow_machine
 from sipcore.resilience import flow_table, registration_table
 from sipcore.resilience.episode import Episode
 from sipcore.resilience.flow import FlowDown, FlowSupervisor, FlowUp, GaveUp
+from sipcore.resilience.naming import names_on
+from sipcore.resilience.refresh import NonceKeeper
 from sipcore.resilience.registrar import Accepted, Refused, Registrar
-from sipcore.resilience.registration import (
+from sipcore.resilience.registration import RegistrationSupervisor
+from sipcore.resilience.registration_outputs import (
     ParkFlow,
     ReformFlow,
     RegistrationGaveUp,
     RegistrationOutput,
-    RegistrationSupervisor,
     SendRegister,
     WantFlow,
 )
+from sipcore.resilience.signalling import RetryStatus, SignallingDown, SignallingReady
 from sipcore.resilience.vitals import Outcome, Vitals
 from sipcore.transaction.events import (
     ResponseReceived,
@@ -63,37 +67,11 @@ if TYPE_CHECKING:
     from sipcore.auth.authenticator import Authenticator
     from sipcore.auth.credentials import Credentials
     from sipcore.ids import IdSource
+    from sipcore.message.uri import Uri
+    from sipcore.resilience.registrar import BindingSnapshot
     from sipcore.transaction.layer import TransactionLayer
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class SignallingReady:
-    """Registered on a flow for the first time: dialogs can be told where we are now."""
-
-    flow: FlowId
-    contact: Uri
-    secure: bool
-    """Whether the flow is encrypted."""
-
-
-@dataclass(frozen=True, slots=True)
-class SignallingDown:
-    """The flow is gone."""
-
-    flow: FlowId
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class RetryStatus:
-    """Attempt ``attempt`` of ``maximum`` is running, or was the last; ``next_in_s`` is None while none is planned."""
-
-    what: str
-    attempt: int
-    maximum: int
-    next_in_s: float | None
 
 
 Output = Effect | Event | SignallingReady | SignallingDown
@@ -118,16 +96,32 @@ class Lifeline:
         self.flow = FlowSupervisor(account.servers, settings, ids, self._episode)
         self.registration = RegistrationSupervisor(settings, ids)
         self._registrar = Registrar(account, ids, authenticator)
+        self._nonces = NonceKeeper(authenticator)
         self._vitals = Vitals(account, settings, ids, layer)
         self._outputs: list[Output] = []
         self._invalid_host = ids.invalid_host()
         self.local_address: tuple[str, int] = ("", 0)
         """Of the open flow."""
-        self._contact: Uri | None = None
+        self.home = ""
+        """Our address towards the server, as far as we know; empty before the first flow."""
+        self.contact: Uri | None = None
+        """Where we are reached by the open flow, or by the last one."""
         self._ready = False
         self._register: TransactionId | None = None
         self._register_timeout_s = 0.0
         self._needed = False
+
+    # --- another process's binding -----------------------------------------------------------------------------
+
+    def snapshot(self) -> BindingSnapshot:
+        """What is to be kept of the binding, before what is to be sent is sent."""
+        return self._registrar.snapshot(self._invalid_host)
+
+    def restore(self, kept: BindingSnapshot) -> None:
+        """Go on with the binding of another process, before the first :meth:`register`; raises ParseError."""
+        self._registrar.restore_untrusted(kept)
+        if is_invalid_host(kept.contact_host):
+            self._invalid_host = kept.contact_host
 
     # --- verbs -------------------------------------------------------------------------------------------------
 
@@ -163,6 +157,8 @@ class Lifeline:
             self._episode.renew()
             if self.flow.state is flow_table.State.OFFLINE:
                 _log.info("Auto-reconnecting after network restoration")
+        if online and source_address is not None:
+            self._at_home(source_address)
         self.flow.link(online, now)
         if online and not came:
             self._rehome_or_verify(source_address, now)
@@ -197,6 +193,7 @@ class Lifeline:
         """Answer to OpenFlow."""
         if flow == self.flow.flow:
             self.local_address = local_address
+            self._at_home(local_address[0])
         if not self.flow.opened(flow, now):
             self._outputs.append(CloseFlow(flow, "not wanted any more"))
         self._settle(now)
@@ -233,15 +230,21 @@ class Lifeline:
         if event.transaction == self._register:
             self._on_register(event, now)
         elif self._vitals.is_mine(event.transaction):
-            self._died(self._vitals.on_outcome(event, now), now)
+            self._on_options(event, now)
         else:
             return False
         self._settle(now)
         return True
 
+    def _on_options(self, event: Outcome, now: float) -> None:
+        if isinstance(event, ResponseReceived) and self._nonces.offered(event.response, now):
+            self.registration.nonce_came(self._vitals.options_interval_s, now)
+        self._died(self._vitals.on_outcome(event, now), now)
+
     def _on_register(self, event: Outcome, now: float) -> None:
         match event:
             case ResponseReceived(response=response):
+                self._nonces.judged(response, now)
                 result = self._registrar.on_response(response)
             case TransactionTimedOut():
                 self._register = None
@@ -338,8 +341,8 @@ class Lifeline:
                 assert_never(output)
 
     def _flow_up(self, flow: FlowId, server: ServerAddress, now: float) -> None:
-        sent_by, contact = self._names(server)
-        self._contact = contact
+        sent_by, contact = names_on(server, self._account.username, self.local_address, self._invalid_host)
+        self.contact = contact
         self._ready = False
         self._layer.flow_opened(flow, ViaTemplate(server.via_transport, sent_by))
         self._vitals.flow_up(flow, now, websocket=server.websocket)
@@ -359,8 +362,9 @@ class Lifeline:
         match output:
             case SendRegister(timeout_s=timeout_s, removal=removal):
                 self._register_timeout_s = timeout_s
-                if self._contact is not None:
-                    self._send_register(self._registrar.begin(self._contact, removal=removal), now)
+                if self.contact is not None:
+                    signed = self._nonces.worth_sending(now)
+                    self._send_register(self._registrar.begin(self.contact, removal=removal, signed=signed), now)
             case WantFlow():
                 if self.flow.state is flow_table.State.IDLE:
                     self.flow.start(now)
@@ -388,9 +392,9 @@ class Lifeline:
         self._outputs += self._vitals.drain()
         if success := self._episode.success(now):
             self._outputs.append(success)
-        if not self._ready and self._contact is not None:
+        if not self._ready and self.contact is not None:
             self._ready = True
-            self._outputs.append(SignallingReady(self.flow.flow, self._contact, self.flow.server.secure))
+            self._outputs.append(SignallingReady(self.flow.flow, self.contact, self.flow.server.secure))
 
     def _fail(self, attempts: int, reason: str) -> None:
         if failure := self._episode.failure(attempts, reason):
@@ -403,27 +407,21 @@ class Lifeline:
             return False
         if self._needed and (self.flow.is_open or not idle):
             return False
-        self.flow.stop("unregistered" if idle else "registration refused", now)
+        self.flow.stop(Phrase("unregistered") if idle else Phrase("registration refused"), now)
         return True
+
+    def _at_home(self, address: str) -> None:
+        """We send from ``address`` now; told where that is a change, or may be one for calls of another process."""
+        before, self.home = self.home, address
+        if before != address and (before or self._needed):
+            self._outputs.append(LocalAddressChanged(address))
 
     def _rehome_or_verify(self, source_address: str | None, now: float) -> None:
         if self.flow.is_open and source_address in (None, self.local_address[0]):
             self._vitals.verify(now)
         elif source_address is not None:
             self._episode.renew()
-            self.flow.rehome("the local address changed", now)
-
-    def _names(self, server: ServerAddress) -> tuple[str, Uri]:
-        """What we are called on this flow: Via's sent-by, and the Contact URI."""
-        user = Uri(scheme="sip", host="invalid").with_user(self._account.username).user
-        if server.websocket:
-            # RFC 7118 §5.2: a random .invalid name, and "ws" as transport parameter for both WS and WSS.
-            uri = Uri(scheme="sip", user=user, host=self._invalid_host).with_param("transport", "ws")
-            return self._invalid_host, uri
-        host, port = self.local_address
-        host = f"[{host}]" if ":" in host else host
-        uri = Uri(scheme="sip", user=user, host=host, port=port).with_param("transport", server.scheme)
-        return f"{host}:{port}", uri
+            self.flow.rehome(Phrase("the local address changed"), now)
 
     def _send_register(self, request: Request, now: float) -> None:
         self._register = self._layer.request(request, self.flow.flow, now=now, timeout_s=self._register_timeout_s)

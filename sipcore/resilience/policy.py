@@ -110,11 +110,15 @@ def credentials_wait_s(rounds: int, settings: Resilience, ids: IdSource) -> floa
     return float(wait * ids.uniform(1.0, 1.1))
 
 
-def refresh_wait_s(expires_s: float, ids: IdSource) -> float:
-    """When to refresh a binding of ``expires_s``: at 50 to 85 % of it, 30 s before its end where that leaves room."""
+def refresh_window_s(expires_s: float) -> tuple[float, float]:
+    """When a binding may be refreshed: at 50 to 85 % of its life, 30 s before its end where that leaves room."""
     lowest = expires_s * 0.5
-    highest = max(lowest, min(expires_s * 0.85, expires_s - _REFRESH_MARGIN_S))
-    return max(1.0, ids.uniform(lowest, highest))
+    return lowest, max(lowest, min(expires_s * 0.85, expires_s - _REFRESH_MARGIN_S))
+
+
+def refresh_wait_s(expires_s: float, ids: IdSource) -> float:
+    """When to refresh a binding of ``expires_s``: at a random point of its window."""
+    return max(1.0, ids.uniform(*refresh_window_s(expires_s)))
 
 
 def fleet_wait_s(settings: Resilience, ids: IdSource, *, urgent: bool = False) -> float:

@@ -10,11 +10,12 @@ Sans-I/O and without time. The binding keeps one Call-ID for the life of the obj
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sipcore.auth.authenticator import Authenticator, Refusal
-from sipcore.errors import ParseError
+from sipcore.errors import ParseError, Phrase
 from sipcore.message.fields import RetryAfter, parse_seconds
 from sipcore.message.grammar import quote
 from sipcore.message.message import Request, Response
@@ -29,6 +30,20 @@ if TYPE_CHECKING:
 _MAX_RESENDS = 8
 _MAX_EXPIRES_S = 7 * 24 * 3600
 _FIRST_CSEQ_BITS = 16
+_RESERVED_CSEQS = 100
+_CALL_ID = re.compile(r"[!-~]{1,256}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BindingSnapshot:
+    """What is kept of a binding, so that another process refreshes it in place of making a second one."""
+
+    call_id: str
+    cseq: int
+    """At least as high as any number sent."""
+
+    contact_host: str = ""
+    """The made-up host of a WebSocket client's Contact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +97,25 @@ class Registrar:
         """The Call-ID of every REGISTER of this binding (§10.2: "SHOULD use the same Call-ID for registrations")."""
         return self._call_id
 
-    def begin(self, contact: Uri, *, removal: bool = False) -> Request:
-        """The first request of an exchange: bind ``contact``, or remove just that binding."""
+    def snapshot(self, contact_host: str) -> BindingSnapshot:
+        """What is to be kept of the binding; it stays the same for many requests."""
+        reserved = (self._cseq // _RESERVED_CSEQS + 1) * _RESERVED_CSEQS
+        return BindingSnapshot(call_id=self._call_id, cseq=reserved, contact_host=contact_host)
+
+    def restore_untrusted(self, kept: BindingSnapshot) -> None:
+        """Go on where another process stopped; raises ParseError."""
+        if not _CALL_ID.fullmatch(kept.call_id) or not 0 <= kept.cseq < 2**31 - 2 * _RESERVED_CSEQS:
+            raise ParseError("a registration without an identity")
+        self._call_id, self._cseq = kept.call_id, kept.cseq
+
+    def begin(self, contact: Uri, *, removal: bool = False, signed: bool = True) -> Request:
+        """The first request of an exchange: bind ``contact``, or remove just that binding.
+
+        ``signed``: with credentials where the realm is known already; its nonce may be too old for that.
+        """
         self._contact, self._removal = contact, removal
         self._resends, self._began_again = 0, False
-        return self._first_request()
+        return self._first_request(signed=signed)
 
     def on_response(self, response: Response) -> Request | Outcome | None:
         """What a response to the last request means."""
@@ -103,7 +132,7 @@ class Registrar:
 
     # --- requests ----------------------------------------------------------------------------------------------
 
-    def _first_request(self) -> Request:
+    def _first_request(self, *, signed: bool = True) -> Request:
         request = Request("REGISTER", self._uri)
         aor = self._account.address_of_record
         headers = request.headers
@@ -116,7 +145,7 @@ class Registrar:
         if self._reg_id:
             headers.add("Supported", "path, outbound")
         headers.add("User-Agent", self._account.user_agent)
-        return self._numbered(self._authenticator.authorize(request))
+        return self._numbered(self._authenticator.authorize(request) if signed else request)
 
     def _numbered(self, request: Request) -> Request:
         # §10.2: "A UA MUST increment the CSeq value by one for each REGISTER request with the same Call-ID."
@@ -188,7 +217,7 @@ class Registrar:
             return Accepted(0)
         expires = self._granted(response)
         if expires <= 0:
-            return Refused(response.status, "the registrar granted no time", Verdict.TEMPORARY)
+            return Refused(response.status, Phrase("the registrar granted no time"), Verdict.TEMPORARY)
         try:
             outbound = "outbound" in response.require
         except ParseError:

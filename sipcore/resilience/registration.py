@@ -10,9 +10,9 @@ Sans-I/O. Each SendRegister is answered by :meth:`~RegistrationSupervisor.accept
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
+from sipcore.errors import Phrase
 from sipcore.events import (
     Registered,
     RegistrationAttempt,
@@ -24,6 +24,15 @@ from sipcore.events import (
 )
 from sipcore.resilience import policy
 from sipcore.resilience.policy import Verdict
+from sipcore.resilience.refresh import RefreshPlan
+from sipcore.resilience.registration_outputs import (
+    ParkFlow,
+    ReformFlow,
+    RegistrationGaveUp,
+    RegistrationOutput,
+    SendRegister,
+    WantFlow,
+)
 from sipcore.resilience.registration_table import TRANSITIONS, Effect, Input, State
 
 if TYPE_CHECKING:
@@ -33,56 +42,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class SendRegister:
-    """Send a REGISTER, or with ``removal`` an un-REGISTER; without a final response in ``timeout_s`` it timed out."""
-
-    timeout_s: float
-    removal: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class WantFlow:
-    """A flow is needed now."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReformFlow:
-    """The flow gave no answer, or its server sent us away: close it, which ends the transaction, and form it anew."""
-
-    reason: str
-    avoid_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class ParkFlow:
-    """Nothing is to be sent for a long time: the flow may be closed."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class RegistrationGaveUp:
-    """R1's attempts are used up, or the registrar refused for good."""
-
-    attempts: int
-    reason: str
-
-
-RegistrationOutput = (
-    SendRegister
-    | WantFlow
-    | ReformFlow
-    | ParkFlow
-    | RegistrationGaveUp
-    | RegistrationAttempt
-    | RegistrationRefused
-    | RegistrationChanged
-    | Registered
-    | Unregistered
-    | RetryScheduled
-)
 
 _IN_FLIGHT = frozenset({State.SENDING, State.STOPPING, State.UNREGISTERING, State.RESTARTING})
 _ANSWERABLE = frozenset({State.SENDING, State.STOPPING})
@@ -96,6 +55,7 @@ class RegistrationSupervisor:
         self._ids = ids
         self._state = State.IDLE
         self._outputs: list[RegistrationOutput] = []
+        self._refresh = RefreshPlan(ids)
         self._shown = RegistrationState.UNREGISTERED
         self._flow_is_up = False
         self._reliable = True
@@ -204,6 +164,9 @@ class RegistrationSupervisor:
 
     def transport_gave_up(self, reason: str, now: float) -> None:
         """R2's attempts are used up, and that has been announced."""
+        if self._state is State.RETRY_WAIT and now < self._not_before:
+            self._carry_out(Effect.QUIET_SERIES, now)  # Retry-After outlives its connection
+            return
         self._reason = reason
         self._handle(Input.TRANSPORT_GAVE_UP, now)
 
@@ -254,7 +217,7 @@ class RegistrationSupervisor:
         if self._state not in _ANSWERABLE:
             return
         self._verdict, self._retry_after_s = Verdict.TEMPORARY, None
-        self._reason = f"no answer to REGISTER in {timeout_s:g} s"
+        self._reason = Phrase("no answer to REGISTER in {seconds:g} s", seconds=timeout_s)
         self._say_refused(408, self._reason)
         reason, wanted = self._reason, self.wanted
         self._silent_s = timeout_s
@@ -262,6 +225,11 @@ class RegistrationSupervisor:
         self._silent_s = 0.0
         if wanted:
             self._reform(reason)
+
+    def nonce_came(self, next_s: float, now: float) -> None:
+        """A keep-alive was challenged, and the next follows in ``next_s``: a refresh may make use of that."""
+        if self._state is State.REGISTERED and self.due_at is not None:
+            self.due_at = self._refresh.nonce(self.due_at, next_s, now)
 
     # --- time --------------------------------------------------------------------------------------------------
 
@@ -271,12 +239,12 @@ class RegistrationSupervisor:
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
-        if self.due_at is not None and now >= self.due_at:
+        if self.due_at is not None and now >= self.due_at and not self._put_off(now):
             self.due_at = None
             self._handle(Input.DUE if self._flow_is_up else Input.DUE_NO_FLOW, now)
             self._park_if_hopeless()
         if self._bound_until is not None and now >= self._bound_until:
-            self._reason = "the registration expired"
+            self._reason = Phrase("the registration expired")
             self._handle(Input.EXPIRED, now)
             self._bound_until = None
             self._show()
@@ -292,6 +260,11 @@ class RegistrationSupervisor:
         return outputs
 
     # --- inside ------------------------------------------------------------------------------------------------
+
+    def _put_off(self, now: float) -> bool:
+        later = self._refresh.put_off(now) if self._state is State.REGISTERED else None
+        self.due_at = self.due_at if later is None else later
+        return later is not None
 
     def _is_hopeless(self, now: float) -> bool:
         """Whether another flow would change nothing: refused for good, or told to stay away."""
@@ -310,7 +283,8 @@ class RegistrationSupervisor:
                 return Verdict.TEMPORARY
 
     def _failed(self, now: float, attempts_left: Input) -> None:
-        if self.attempt < self._series:
+        # Credentials that were refused often enough are not tried again because the attempts fell into two series.
+        if self.attempt < self._series and self._verdict is not Verdict.CREDENTIALS:
             self._handle(attempts_left, now)
         elif self._quiet:
             self._handle(Input.FAILED_QUIET, now)
@@ -358,7 +332,7 @@ class RegistrationSupervisor:
             case Effect.ARM_RETRY:
                 self._arm_retry(now)
             case Effect.ARM_REFRESH:
-                self.due_at = now + policy.refresh_wait_s((self._bound_until or now) - now, self._ids)
+                self.due_at = self._refresh.made((self._bound_until or now) - now, now)
             case Effect.ARM_SLOW:
                 self._arm_slow(now)
             case Effect.DISARM:
@@ -367,7 +341,7 @@ class RegistrationSupervisor:
                 _log.info("Registration successful")
             case Effect.SAY_GAVE_UP:
                 _log.info("Registration failed after %d attempts: %s", self.attempt, self._reason)
-                self._outputs.append(RegistrationGaveUp(self.attempt, self._reason))
+                self._outputs.append(RegistrationGaveUp(max(self.attempt, self._refusals), self._reason))
             case Effect.SAY_UNREGISTERED:
                 self._say_unregistered()
             case _:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, assert_never
 
+from sipcore.errors import Phrase
 from sipcore.events import (
     FlowId,
     KeepAlive,
@@ -91,6 +92,11 @@ class Vitals:
         else:
             self._keepalive.ask_now(now)
 
+    @property
+    def options_interval_s(self) -> float:
+        """The distance of two OPTIONS."""
+        return self._keepalive.interval_s
+
     def is_mine(self, transaction: TransactionId) -> bool:
         """Whether the transaction is that of the OPTIONS under way."""
         return transaction == self._options
@@ -107,7 +113,7 @@ class Vitals:
                 self._options = None
                 self._outputs.append(KeepAlive(KeepAliveResult.MISSED))
                 if self._keepalive.missed(now):
-                    return "no answer to the keep-alive"
+                    return Phrase("no answer to the keep-alive")
             case TransactionTransportFailed():
                 self._options = None
             case _:
@@ -122,7 +128,7 @@ class Vitals:
     def handle_timeout(self, now: float) -> str | None:
         """Ask what is due to be asked."""
         if self._heartbeat.found_dead(now):
-            return "no sign of life from the server"
+            return Phrase("no sign of life from the server")
         if self._heartbeat.due_to_ping(now):
             self._ping()
         if self._keepalive.due_to_send(now):
@@ -150,7 +156,6 @@ class Vitals:
         request.headers.add("To", f"<sip:{self._account.domain}>")
         request.headers.add("Call-ID", self._call_id)
         request.headers.add("CSeq", f"{self._cseq} OPTIONS")
-        request.headers.add("User-Agent", self._account.user_agent)
         self._options = self._layer.request(request, self._flow, now=now, timeout_s=self._keepalive.timeout_s)
         _log.info("Keep-alive OPTIONS request sent")
         self._outputs.append(KeepAlive(KeepAliveResult.SENT))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from sipcore.errors import Phrase
 from sipcore.media import (
     Codec,
     CryptoKey,
@@ -116,19 +117,21 @@ def find_audio(
         (index, media) for index, media in enumerate(offer.media) if media.media.lower() == "audio" and media.port != 0
     ]
     candidates.sort(key=lambda candidate: candidate[0] != preferred)
-    problem = Unacceptable("The far end offers no audio.", warning_code=304)
+    problem = Unacceptable(Phrase("The far end offers no audio."), warning_code=304)
     for index, media in candidates:
         profile = profile_of(media)
         keying = keying_of(offer, media, sdes_suites)
         if profile is None or keying is None:
-            problem = Unacceptable(
-                f"The far end's media protection ({media.protocol[:40]}) cannot be used here.", warning_code=302
-            )
+            problem = Unacceptable(_unusable(media), warning_code=302)
         elif not _speaks(common(read_codecs_untrusted(media), codecs)):
-            problem = Unacceptable("The far end offers no audio format known here.", warning_code=305)
+            problem = Unacceptable(Phrase("The far end offers no audio format known here."), warning_code=305)
         else:
             return AudioOffer(index, media, profile, keying)
     raise problem
+
+
+def _unusable(media: MediaDescription) -> Phrase:
+    return Phrase("The far end's media protection ({protocol}) cannot be used here.", protocol=media.protocol[:40])
 
 
 def _speaks(pairs: Sequence[tuple[Codec, Codec]]) -> bool:
@@ -159,7 +162,7 @@ def answer_to(
     ours = numbered([replace(mine, payload_type=theirs.payload_type) for theirs, mine in shared], history)
     pairs = common([theirs for theirs, _ in shared], ours)
     if not _speaks(pairs):  # ``local`` may know fewer formats than the call may be accepted with
-        raise Unacceptable("The far end offers no audio format known here.", warning_code=305)
+        raise Unacceptable(Phrase("The far end offers no audio format known here."), warning_code=305)
     remote_ice = read_ice_untrusted(offer, media, local.address) if local.ice is not None else None
     security, attributes = _secure_answer(offer, audio, local, present_role, sdes_allowed=sdes_allowed)
     stream = LocalStream(
@@ -192,7 +195,7 @@ def _secure_answer(
             return Security(Keying.NONE), ()
         case Keying.DTLS:
             if local.fingerprint is None:
-                raise Unacceptable("The far end wants DTLS, which is not to be used here.", warning_code=302)
+                raise Unacceptable(Phrase("The far end wants DTLS, which is not to be used here."), warning_code=302)
             role = role_in_answer(read_setup_untrusted(offer, audio.media), present_role)
             fingerprints = read_fingerprints_untrusted(offer, audio.media)
             return Security(Keying.DTLS, fingerprints, role), tuple(dtls_attributes(local.fingerprint, role))
@@ -201,7 +204,7 @@ def _secure_answer(
             selected = select_crypto_untrusted(audio.media, suites)
             mine = answer_crypto(selected, local.crypto) if selected else None
             if selected is None or mine is None:
-                raise Unacceptable("The far end's media encryption cannot be used here.", warning_code=302)
+                raise Unacceptable(Phrase("The far end's media encryption cannot be used here."), warning_code=302)
             security = Security(Keying.SDES, local_crypto=mine, remote_crypto=selected)
             return security, (crypto_attribute(mine),)
 
@@ -212,14 +215,42 @@ def outcome_of(
     """What an answer to our offer makes of it. Raises :class:`Unacceptable`."""
     media = _answered(ours, answer)
     profile, security = _security_of_answer(ours, answer, media, present_role)
+    parameters = _agreed(ours, answer, media, profile, security, negotiation)
+    local = ours.local
+    remote_ice = read_ice_untrusted(answer, media, local.address) if ours.ice else None
+    return _with_ice(parameters, local, remote_ice, controlling=True)
+
+
+def recalled(ours: OurSide, theirs: SessionDescription, *, negotiation: int) -> MediaParameters:
+    """What two descriptions of another process agreed on, keys and ICE apart. Raises :class:`Unacceptable`.
+
+    They say nothing of who offered, which an agreement does not depend on any more.
+    """
+    media = _answered(ours, theirs)
+    profile = profile_of(media)
+    if profile is None:
+        raise Unacceptable(_unusable(media), warning_code=302)
+    parameters = _agreed(ours, theirs, media, profile, Security(ours.keying), negotiation)
+    # That there was ICE is remembered by our credentials; without the peer's nothing is checked yet.
+    return replace(parameters, local_ice=ours.local.ice if ours.ice else None)
+
+
+def _agreed(
+    ours: OurSide,
+    theirs: SessionDescription,
+    media: MediaDescription,
+    profile: Profile,
+    security: Security,
+    negotiation: int,
+) -> MediaParameters:
     mux = ours.rtcp_mux and media.has("rtcp-mux")
     local = ours.local
-    transport = read_transport_untrusted(answer, media, rtcp_mux=mux, local_address=local.address)
-    allowed = allowed_direction(read_direction_untrusted(answer, media), silenced=transport.silenced)
+    transport = read_transport_untrusted(theirs, media, rtcp_mux=mux, local_address=local.address)
+    allowed = allowed_direction(read_direction_untrusted(theirs, media), silenced=transport.silenced)
     pairs = common(read_codecs_untrusted(media, assumed=ours.codecs), ours.codecs)
     if not _speaks(pairs):
-        raise Unacceptable("The far end answered with no audio format we offered.", warning_code=305)
-    parameters = _parameters(
+        raise Unacceptable(Phrase("The far end answered with no audio format we offered."), warning_code=305)
+    return _parameters(
         pairs,
         transport,
         meet(ours.direction, allowed),
@@ -230,8 +261,6 @@ def outcome_of(
         security=security,
         negotiation=negotiation,
     )
-    remote_ice = read_ice_untrusted(answer, media, local.address) if ours.ice else None
-    return _with_ice(parameters, local, remote_ice, controlling=True)
 
 
 def _with_ice(
@@ -250,7 +279,7 @@ def _answered(ours: OurSide, answer: SessionDescription) -> MediaDescription:
     if ours.index < len(answer.media) and answer.media[ours.index] in audio:
         audio = [answer.media[ours.index]]
     if not audio or audio[0].port == 0:
-        raise Unacceptable("The far end refused the audio stream.", warning_code=304)
+        raise Unacceptable(Phrase("The far end refused the audio stream."), warning_code=304)
     return audio[0]
 
 
@@ -271,7 +300,7 @@ def _security_of_answer(
             case Keying.SDES:
                 if keys := match_crypto_untrusted(media, ours.crypto):
                     return profile, Security(Keying.SDES, local_crypto=keys[0], remote_crypto=keys[1])
-    raise Unacceptable("The far end did not agree to the media protection we offered.", warning_code=302)
+    raise Unacceptable(Phrase("The far end did not agree to the media protection we offered."), warning_code=302)
 
 
 def _parameters(

@@ -12,14 +12,15 @@ from __future__ import annotations
 import copy
 import enum
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from sipcore.errors import LocalProtocolError
+from sipcore.errors import LocalProtocolError, ParseError, Phrase
 from sipcore.media import DEFAULT_CODECS, Codec, Direction, DtlsSetup, LocalMedia, MediaParameters, Profile
-from sipcore.sdp.agreement import AudioOffer, OurSide, answer_to, extended, find_audio, outcome_of
+from sipcore.sdp.agreement import AudioOffer, OurSide, answer_to, extended, find_audio, outcome_of, recalled
 from sipcore.sdp.formats import format_key, numbered
 from sipcore.sdp.parse import parse
 from sipcore.sdp.security import SDES_SUITES, Keying, crypto_attribute, dtls_attributes, read_crypto_untrusted
+from sipcore.sdp.snapshot import NegotiationSnapshot, recall_untrusted, snapshot_of
 from sipcore.sdp.stream import (
     LocalStream,
     Unacceptable,
@@ -130,6 +131,11 @@ class OfferAnswer:
         return self._agreed.parameters if self._agreed else None
 
     @property
+    def holds_keys(self) -> bool:
+        """Whether our description holds keys, so that it must not travel in the clear (RFC 4568 §7)."""
+        return self._agreed is not None and self._agreed.ours.keying is Keying.SDES
+
+    @property
     def last_local_sdp(self) -> bytes | None:
         """Our description of the last completed round."""
         return bytes(self._agreed.ours.description) if self._agreed else None
@@ -151,7 +157,7 @@ class OfferAnswer:
 
         Once a round is complete its kind of protection stays: ``local.profile`` counts for the first offer only.
         """
-        self._require(NegotiationState.STABLE, "an offer")
+        self._require(NegotiationState.STABLE)
         before = self._agreed.ours if self._agreed else None
         stream, keying = self._stream_to_offer(local, direction)
         grouped = stream.mid is not None and (before is None or bundled(before.description, stream.mid))
@@ -179,7 +185,7 @@ class OfferAnswer:
         RFC 3264 §8: "If the version in the origin line does not increment, the SDP MUST be identical to the SDP with
         that version number."
         """
-        self._require(NegotiationState.STABLE, "an offer")
+        self._require(NegotiationState.STABLE)
         if self._agreed is None:
             raise LocalProtocolError("nothing was agreed yet that could be offered unchanged")
         self._pending = _LocalOffer(self._agreed.ours)
@@ -227,7 +233,7 @@ class OfferAnswer:
 
     def receive_offer(self, body: bytes) -> RemoteOffer:
         """The peer's offer, to be answered or rolled back. Only in STABLE: before, a glare is the session's (491)."""
-        self._require(NegotiationState.STABLE, "a remote offer")
+        self._require(NegotiationState.STABLE)
         description = parse(body)
         audio = find_audio(
             description,
@@ -290,9 +296,35 @@ class OfferAnswer:
         had never been sent. Harmless when nothing is pending."""
         self._pending = None
 
-    def _require(self, state: NegotiationState, what: str) -> None:
+    def snapshot(self) -> NegotiationSnapshot | None:
+        """What is to be kept of the last completed round; None before the first."""
+        agreed = self._agreed
+        if agreed is None:
+            return None
+        return snapshot_of(agreed.ours, agreed.theirs, self._version, agreed.parameters.remote_address)
+
+    @classmethod
+    def restored_untrusted(cls, ids: IdSource, kept: NegotiationSnapshot, local: LocalMedia) -> Self:
+        """The negotiation another process began, with ``local`` in place of its media. Raises ParseError.
+
+        :attr:`parameters` lack what was not kept, the keys: an encrypted stream needs another round. Where keys
+        travelled in the description they may again.
+        """
+        ours, theirs = recall_untrusted(kept, local)
+        self = cls(ids, allow_sdes=ours.keying is Keying.SDES)
+        try:
+            parameters = recalled(ours, theirs, negotiation=1)
+        except Unacceptable as error:
+            raise ParseError(str(error)) from None
+        origin = ours.description.origin
+        self._session_id, self._origin_connection, self._version = origin.session_id, origin.connection, kept.version
+        self._negotiation = parameters.negotiation
+        self._agreed = _Agreed(ours, theirs, parameters)
+        return self
+
+    def _require(self, state: NegotiationState) -> None:
         if self.state is not state:
-            raise LocalProtocolError(f"{what} does not fit now: {self.state.value} is pending")
+            raise LocalProtocolError(Phrase("another change of the call is under way"))
 
     def _conclude(self, agreed: _Agreed) -> None:
         self._agreed = agreed
@@ -317,9 +349,9 @@ class OfferAnswer:
             keying = Keying.DTLS if profile.dtls else Keying.SDES if profile.sdes else Keying.NONE
             protocol = profile.value
         if keying is Keying.DTLS and local.fingerprint is None:
-            raise LocalProtocolError("DTLS-SRTP cannot be offered without a fingerprint")
+            raise LocalProtocolError(Phrase("DTLS-SRTP cannot be offered without a fingerprint"))
         if keying is Keying.SDES and not (local.crypto and self._allow_sdes):
-            raise LocalProtocolError("SDES cannot be offered without keys, nor over signalling in the clear")
+            raise LocalProtocolError(Phrase("SDES cannot be offered without keys, nor over signalling in the clear"))
         return keying, protocol
 
     def _stream_to_offer(self, local: LocalMedia, direction: Direction) -> tuple[LocalStream, Keying]:
@@ -331,8 +363,9 @@ class OfferAnswer:
             mid = before.description.media[before.index].value("mid")
         else:
             mid = "0" if keying is Keying.DTLS else None
-        # A call that does without ICE goes on so; a plain stream never begins with it.
-        with_ice = agreed.parameters.local_ice is not None if agreed else keying is Keying.DTLS
+        # A call whose peer does without ICE goes on so; a plain stream never begins with it.
+        untried = agreed is None or agreed.ours.local.ice is None
+        with_ice = keying is Keying.DTLS if untried else agreed is not None and agreed.parameters.local_ice is not None
         stream = LocalStream(
             local=local,
             protocol=protocol,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, assert_never
 
+from sipcore.errors import Phrase
 from sipcore.media import MediaParameters, Profile
 
 if TYPE_CHECKING:
@@ -33,8 +34,11 @@ def profiles_to_offer(choice: MediaChoice, server: ServerAddress) -> tuple[Profi
             # RFC 4568 §7: the keys must not be readable on the way.
             if not server.secure:
                 raise ValueError(
-                    f"media = sdes writes keys into the signalling, which is not encrypted on {server.scheme}; "
-                    "use a wss or tls server, or media = webrtc"
+                    Phrase(
+                        "media = sdes writes keys into the signalling, which is not encrypted on {scheme}; "
+                        "use a wss or tls server, or media = webrtc",
+                        scheme=server.scheme,
+                    )
                 )
             return (Profile.RTP_SAVP,)
         case "webrtc":

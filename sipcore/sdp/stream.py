@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sipcore.errors import SipError
+from sipcore.errors import Phrase, SipError
 from sipcore.media import Codec, Direction, LocalMedia
 from sipcore.sdp.formats import format_attributes
 from sipcore.sdp.ice import ice_attributes
@@ -63,10 +63,10 @@ def read_transport_untrusted(
     ``local_address`` is given, not from there."""
     connection = description.connection_of(media)
     if connection is None:
-        raise Unacceptable("The far end gave no media address.", warning_code=301)
+        raise Unacceptable(Phrase("The far end gave no media address."), warning_code=301)
     address, version = _host(connection)
     if local_address is not None and version != (6 if ":" in local_address else 4) and address not in _UNSPECIFIED:
-        raise Unacceptable("The far end uses another IP version for media than we do.", warning_code=300)
+        raise Unacceptable(Phrase("The far end uses another IP version for media than we do."), warning_code=300)
     return RemoteTransport(
         address,
         media.port,
@@ -84,14 +84,14 @@ def _host(connection: Connection) -> tuple[str, int]:
         address = ipaddress.ip_address(connection.address)
     except ValueError:
         if _NAME.fullmatch(connection.address) is None:
-            raise Unacceptable("The far end's media address is not an IP address.", warning_code=301) from None
+            raise Unacceptable(Phrase("The far end's media address is not an IP address."), warning_code=301) from None
         return connection.address, 6 if connection.address_type == "IP6" else 4
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
-        raise Unacceptable("The far end's media address holds on its own link only.", warning_code=301)
+        raise Unacceptable(Phrase("The far end's media address holds on its own link only."), warning_code=301)
     if address.is_multicast or address == ipaddress.IPv4Address("255.255.255.255"):
-        raise Unacceptable("The far end's media address is not that of one machine.", warning_code=301)
+        raise Unacceptable(Phrase("The far end's media address is not that of one machine."), warning_code=301)
     return str(address), address.version
 
 

@@ -55,6 +55,11 @@ class TimerQueue(Generic[_K]):
         """Whether ``key`` has a deadline."""
         return key in self._current
 
+    def deadline(self, key: _K) -> float | None:
+        """When ``key`` is due, or None."""
+        entry = self._current.get(key)
+        return None if entry is None else entry[0]
+
     def next(self) -> float | None:
         """The earliest deadline, or None."""
         self._sweep()

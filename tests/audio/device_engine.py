@@ -3,7 +3,8 @@
     stdout   {"rtp_port", "rtcp_port"}, then each event as {"event", "at", …}, then {"figures"} at the end
     stdin    one line: the far end's {"rtp_port", "rtcp_port"}; the end of stdin ends the call
 
-Run as ``python -m tests.audio.device_engine INPUT OUTPUT``.
+Run as ``python -m tests.audio.device_engine INPUT OUTPUT [portaudio]``; with the last word a sound server is reached
+through PortAudio only.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from audio.engine import (
     AudioSettings,
     Role,
 )
+from audio.io.device import PortAudioBackend
 from sipcore.media import LocalMedia
 from tests.audio.calling import parameters
 
@@ -41,8 +43,9 @@ def _told(event: AudioEvent) -> None:
             pass
 
 
-async def _main(wanted_input: str, wanted_output: str) -> None:
-    engine = AudioEngine(AudioSettings(input=wanted_input, output=wanted_output, ring="none"), on_event=_told)
+async def _main(wanted_input: str, wanted_output: str, only: str = "") -> None:
+    settings = AudioSettings(input=wanted_input, output=wanted_output, ring="none")
+    engine = AudioEngine(settings, on_event=_told, backend=PortAudioBackend() if only == "portaudio" else None)
     await engine.start()
     media = await engine.open("call", "127.0.0.1")
     _say(rtp_port=media.rtp_port, rtcp_port=media.rtcp_port)
@@ -62,4 +65,4 @@ async def _main(wanted_input: str, wanted_output: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1], sys.argv[2]))
+    asyncio.run(_main(*sys.argv[1:]))

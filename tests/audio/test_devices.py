@@ -1,4 +1,5 @@
-"""Real sound devices: PortAudio on PulseAudio's null sinks, the engine in a process of its own.
+"""Real sound devices: PulseAudio's null sinks, by its own protocol and through PortAudio, the engine in a process of
+its own.
 
 paplay ─▶ sink mic ─▶ engine ══ RTP ══▶ far end ─▶ file          file ─▶ far end ══ RTP ══▶ engine ─▶ sink spk ─▶ parec
 """
@@ -58,11 +59,17 @@ class Subject:
 
 @asynccontextmanager
 async def calling(
-    pulse: SoundServer, tmp_path: Path, *, device_in: str = "default", device_out: str = "default", far_in: str = "none"
+    pulse: SoundServer,
+    tmp_path: Path,
+    *,
+    device_in: str = "default",
+    device_out: str = "default",
+    far_in: str = "none",
+    by: str = "",
 ) -> AsyncIterator[tuple[Subject, Phone]]:
     """A call between the engine on ``pulse`` and a far end that records to ``far.wav``."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.audio.device_engine", device_in, device_out),
+        *(sys.executable, "-m", "tests.audio.device_engine", device_in, device_out, by),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env=pulse.client_environment(),
@@ -102,11 +109,11 @@ async def _received_for(far: Phone, seconds: float) -> int:
     return received() - before
 
 
-async def _both_ways(pulse: SoundServer, tmp_path: Path) -> tuple[float, float]:
+async def _both_ways(pulse: SoundServer, tmp_path: Path, by: str) -> tuple[float, float]:
     """How alike speech is to what the far end heard of it, and to what the earpiece played of it."""
     spoken = _two_files(tmp_path)
     earpiece = pulse.record("spk.monitor")
-    async with calling(pulse, tmp_path, far_in=f"wav:{tmp_path / 'later.wav'}") as (subject, far):
+    async with calling(pulse, tmp_path, far_in=f"wav:{tmp_path / 'later.wav'}", by=by) as (subject, far):
         await until(lambda: subject.events("open"), "devices open")
         await asyncio.sleep(_IDLE_SINK_S)
         with pulse.play(tmp_path / "spoken.wav") as playing:
@@ -135,11 +142,12 @@ def _alike(spoken: Samples, heard: signals.Samples, rate: int) -> float:
     return local_likeness(sent, found, block=_FINE_RATE // 2, reach=_FINE_RATE // 4)
 
 
-def test_speech_goes_through_the_devices_both_ways(pulse: SoundServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["the server's protocol", "portaudio"])
+def test_speech_goes_through_the_devices_both_ways(pulse: SoundServer, tmp_path: Path, by: str) -> None:
     """The median of three runs; two that agree need no third."""
     runs: list[bool] = []
     while max(runs.count(True), runs.count(False)) < 2:
-        far, earpiece = asyncio.run(_both_ways(pulse, tmp_path))
+        far, earpiece = asyncio.run(_both_ways(pulse, tmp_path, by))
         print(f"likeness: microphone to far end {far:.3f}, far end to earpiece {earpiece:.3f}")
         runs.append(min(far, earpiece) >= 0.9)
     assert runs[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 import time
@@ -180,6 +181,35 @@ def test_closing_says_bye_and_frees_the_ports() -> None:
             assert one.engine.statistics("call") is None
             again = await one.engine.open("next", LOOPBACK, port=here.rtp_port)
             assert again.rtp_port == here.rtp_port
+
+    asyncio.run(test())
+
+
+def test_a_call_that_is_handed_over_says_nothing_and_goes_on_in_another_engine() -> None:
+    """The same port, another stream; the far end hears no goodbye in between."""
+
+    async def test() -> None:
+        far = FarEnd()
+        rtcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        rtcp.bind((LOOPBACK, 0))
+        rtcp.setblocking(False)
+        media = replace(far.media, rtcp_port=rtcp.getsockname()[1])
+        async with running() as one, running() as other:
+            before = await one.engine.open("call", LOOPBACK)
+            one.engine.configure("call", parameters(media))
+            await far.take_more(5)
+            await one.engine.hand_over()
+            after = await other.engine.open("call", LOOPBACK, port=before.rtp_port)
+            other.engine.configure("call", parameters(media))
+            packets = await far.take_more(5)
+            assert (after.rtp_port, after.rtcp_port) == (before.rtp_port, before.rtcp_port)
+            assert int.from_bytes(packets[-1][8:12]) == after.ssrc != before.ssrc
+            said = []
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    said.append(rtcp.recv(2048))
+            assert not any(b"\xcb" in (packet[1:2], packet[9:10]) for packet in said)  # RFC 3550 §12.1: BYE is 203
+        rtcp.close()
 
     asyncio.run(test())
 

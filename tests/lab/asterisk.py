@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Self
 from tests.lab import asterisk_config as config
 from tests.lab import root
 from tests.lab.ami import Manager
+from tests.lab.relay import sibling_address
 from tests.lab.tls import Authority
 from tests.lab.waiting import wait_until
 
@@ -228,8 +229,9 @@ class Asterisk:
         self.cli("module reload res_pjsip.so")
 
     def issue_certificate(self, authority: Authority, *, expired: bool = False) -> None:
-        """Write a new server certificate for localhost and our address; takes effect at the next start."""
-        authority.issue(self.directory / "tls", ["localhost", "127.0.0.1", self.address], expired=expired)
+        """Write a new server certificate for localhost, our address and a relay's; takes effect at the next start."""
+        names = ["localhost", "127.0.0.1", self.address, sibling_address(self.address)]
+        authority.issue(self.directory / "tls", names, expired=expired)
 
     # ---------------------------------------------------------------------------------------------------- addresses
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _numbers = itertools.count()
+_HOST_NUMBER = 7
 
 
 def why_unavailable() -> str | None:
@@ -47,6 +48,7 @@ class Namespace:
         self._number = next(_numbers)
         self.name = f"offhook-{os.getpid()}-{self._number}"
         self.links: list[Link] = []
+        self._hosts: list[str] = []
 
     def __enter__(self) -> Self:
         _ip("netns", "add", self.name)
@@ -58,6 +60,8 @@ class Namespace:
     ) -> None:
         for link in self.links:
             subprocess.run(["ip", "link", "delete", link.our_device], check=False, capture_output=True)
+        for host in self._hosts:
+            subprocess.run(["ip", "address", "delete", f"{host}/32", "dev", "lo"], check=False, capture_output=True)
         _ip("netns", "delete", self.name)
 
     def ip(self, *arguments: str) -> str:
@@ -68,13 +72,29 @@ class Namespace:
         """A command line that runs inside the namespace."""
         return ["ip", "netns", "exec", self.name, *command]
 
+    def add_host(self) -> str:
+        """An address of ours that no cable holds: it is there whichever link is up, as a PBX elsewhere is."""
+        host, _ = self._addresses(_HOST_NUMBER)
+        _ip("address", "add", f"{host}/32", "dev", "lo")
+        self._hosts.append(host)
+        return host
+
+    def _addresses(self, number: int) -> tuple[str, str]:
+        # 198.18.0.0/15 in /30s: which one follows from our pid and the link's number, or is the next one that is free.
+        in_use = _ip("-4", "-o", "address")
+        first = os.getpid() * 16 + self._number * 8 + number
+        for subnet in itertools.count(first):
+            base = subnet % (1 << 15) * 4
+            ours, theirs = (f"198.{18 + (base >> 16)}.{base >> 8 & 255}.{(base & 255) + host}" for host in (1, 2))
+            if f" {ours}/" not in in_use:
+                break
+        return ours, theirs
+
     def add_link(self, *, default_route: bool = True) -> Link:
         """Lay a cable, up at both ends; the newest default route is preferred."""
         number = len(self.links)
         pid, subnet = os.getpid(), self._number * 8 + number
-        # 198.18.0.0/15 in /30s: which one follows from our pid and the link's number.
-        base = ((pid * 16 + subnet) % (1 << 15)) * 4
-        ours, theirs = (f"198.{18 + (base >> 16)}.{base >> 8 & 255}.{(base & 255) + host}" for host in (1, 2))
+        ours, theirs = self._addresses(number)
         our_device, their_device = f"oh{pid}a{subnet}", f"oh{pid}b{subnet}"
         link = Link(ours, theirs, our_device, their_device)
         _ip("link", "add", our_device, "type", "veth", "peer", "name", their_device, "netns", self.name)
@@ -92,11 +112,25 @@ class Namespace:
         """Pull the cable: the namespace sees its carrier go."""
         _ip("link", "set", link.our_device, "down")
 
+    def leave(self, link: Link) -> None:
+        """Pull the cable for good: what the namespace had been given there goes with it, as a lease does."""
+        self.down(link)
+        self.ip("address", "flush", "dev", link.their_device)
+
     def up(self, link: Link, *, default_route: bool = True) -> None:
         """Plug it in again (the kernel dropped the routes meanwhile)."""
         _ip("link", "set", link.our_device, "up")
         if default_route:
             self.ip("route", "replace", "default", "via", link.ours, "dev", link.their_device)
+
+    def radio_off(self, link: Link) -> None:
+        """Take the link down at the namespace's end, as switching Wi-Fi off does; our end keeps its address."""
+        self.ip("link", "set", link.their_device, "down")
+
+    def radio_on(self, link: Link) -> None:
+        """The other way round, and the default route leads over it."""
+        self.ip("link", "set", link.their_device, "up")
+        self.ip("route", "replace", "default", "via", link.ours, "dev", link.their_device)
 
 
 def _ip(*arguments: str) -> str:

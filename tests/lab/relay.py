@@ -32,6 +32,9 @@ Address = tuple[str, int]
 TCP_PORTS = (config.WS_PORT, config.WSS_PORT, config.SIP_PORT, config.SIPS_PORT)
 UDP_PORTS = (config.SIP_PORT, *config.RTP_PORTS)
 
+# baresip asks for / and cannot be told otherwise; Asterisk has its WebSocket at /ws.
+_ROOT, _WS = b"GET / HTTP/1.1\r\n", b"GET /ws HTTP/1.1\r\n"
+
 
 @dataclass(slots=True)
 class Faults:
@@ -236,7 +239,7 @@ class _Link:
                 if not self.swallow:
                     self._last_byte_at = self._relay._loop.time()
                     self._relay.tcp_bytes += len(data)
-                    writer.write(self._relay.rewritten(data) if from_pbx else data)
+                    writer.write(self._relay.rewritten(data) if from_pbx else data.replace(_ROOT, _WS, 1))
                     await writer.drain()
             await self._relay._open.wait()
         except OSError:

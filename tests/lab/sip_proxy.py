@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _SIP = [Subprotocol("sip")]
 _KEPT = re.compile(r"^(?:Via|From|To|Call-ID|CSeq)\s*:.*$", re.IGNORECASE | re.MULTILINE)
+_HELLO = "offhook-sip-proxy-"
+_EXPIRES = re.compile(r"^(?:Contact|m)\s*:.*;\s*expires=(\d+)", re.IGNORECASE | re.MULTILINE)
 _TO = re.compile(r"To\s*:", re.IGNORECASE)
 _ACCEPTED_REGISTER = re.compile(r"\ASIP/2\.0 200 .*^CSeq\s*:\s*\d+ REGISTER", re.DOTALL | re.IGNORECASE | re.MULTILINE)
 
@@ -58,10 +60,38 @@ def retry_after(seconds: int) -> Refusal:
     return Refusal(503, "Service Unavailable", (f"Retry-After: {seconds}",))
 
 
+def too_brief(seconds: int) -> Refusal:
+    """423 with Min-Expires (RFC 3261 §10.3)."""
+    return Refusal(423, "Interval Too Brief", (f"Min-Expires: {seconds}",))
+
+
 def stale_nonce(realm: str = "asterisk") -> Refusal:
     """401 that calls the nonce stale: the password was right, answer again (RFC 7616 §3.3)."""
     challenge = f'Digest realm="{realm}", nonce="{secrets.token_hex(12)}", stale=true, algorithm=MD5, qop="auth"'
     return Refusal(401, "Unauthorized", (f"WWW-Authenticate: {challenge}",))
+
+
+def _hello() -> str:
+    """An OPTIONS of our own, whose answer the phone never sees.
+
+    Asterisk closes a WebSocket on which nothing was said for 32 s, but none on which it refused something itself. Since
+    it sees no REGISTER that we refuse in its place, this keeps it from breaking, and thereby healing, the connection.
+    """
+    who = "<sip:proxy@proxy.invalid>"
+    return "\r\n".join(
+        (
+            "OPTIONS sip:proxy.invalid SIP/2.0",
+            f"Via: SIP/2.0/WS proxy.invalid;branch=z9hG4bK{secrets.token_hex(8)}",
+            f"From: {who};tag=proxy",
+            f"To: {who}",
+            f"Call-ID: {_HELLO}{secrets.token_hex(8)}",
+            "CSeq: 1 OPTIONS",
+            "Max-Forwards: 1",
+            "Content-Length: 0",
+            "",
+            "",
+        )
+    )
 
 
 @dataclass(slots=True)
@@ -73,6 +103,8 @@ class Seen:
     answered: int = 0
     """The status we gave it ourselves; 0 where the PBX was asked."""
     authorized: bool = field(default=False)
+    expires_s: int = 0
+    """The lifetime asked for; 0 where it says none, or asks for its end."""
 
 
 class SipProxy:
@@ -134,6 +166,11 @@ class SipProxy:
         """Hand the next REGISTERs to the PBX, but lose its next ``count`` 200 responses to them."""
         self._to_lose += count
 
+    def clear(self) -> None:
+        """Forget what is left of the script, and of what was to be lost."""
+        self._script.clear()
+        self._to_lose = 0
+
     def reset(self) -> None:
         """Break every connection that exists now; new ones are served."""
         self._run(self._reset())
@@ -159,13 +196,22 @@ class SipProxy:
             self._phones.discard(phone)
 
     async def _up(self, phone: ServerConnection, pbx: ClientConnection) -> None:
+        known = False
         with contextlib.suppress(ConnectionClosed):
             async for data in phone:
                 text = data if isinstance(data, str) else data.decode("utf-8", "replace")
                 if text.startswith("REGISTER "):
-                    seen = Seen(time.time(), authorized="\nauthorization:" in text.lower())
+                    asked = _EXPIRES.search(text)
+                    seen = Seen(
+                        time.time(),
+                        authorized="\nauthorization:" in text.lower(),
+                        expires_s=int(asked[1]) if asked else 0,
+                    )
                     self.registers.append(seen)
                     if self._script:
+                        if not known:
+                            known = True
+                            await pbx.send(_hello())
                         if (refusal := self._script.popleft()) is not None:
                             seen.answered = refusal.status
                             await phone.send(refusal.response(text))
@@ -176,6 +222,8 @@ class SipProxy:
         with contextlib.suppress(ConnectionClosed):
             async for data in pbx:
                 text = data if isinstance(data, str) else data.decode("utf-8", "replace")
+                if _HELLO in text:
+                    continue
                 if self._to_lose and _ACCEPTED_REGISTER.search(text):
                     self._to_lose -= 1
                     self.answers_lost += 1

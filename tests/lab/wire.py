@@ -30,10 +30,11 @@ def why_unavailable() -> str | None:
 
 
 class Capture:
-    """Everything on loopback to and from one address, from `start` to `stop`; a context manager."""
+    """Everything to and from one address from `start` to `stop`, on loopback unless told; a context manager."""
 
-    def __init__(self, address: str, path: Path) -> None:
+    def __init__(self, address: str, path: Path, *, device: str = "lo") -> None:
         self.path = path
+        self._device = device
         self._address = address
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -49,7 +50,7 @@ class Capture:
     def start(self) -> None:
         """Return once packets are really being written."""
         self._process = subprocess.Popen(
-            ["dumpcap", "-q", "-i", "lo", "-f", f"host {self._address}", "-w", str(self.path)],
+            ["dumpcap", "-q", "-i", self._device, "-f", f"host {self._address}", "-w", str(self.path)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

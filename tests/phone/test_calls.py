@@ -10,7 +10,8 @@ import pytest
 
 from audio.io.settings import AudioSettings
 from phone import calls as calls_module
-from phone.demo.pbx import DOMAIN, PASSWORD, USERNAME, DemoPbx
+from phone.demo.account import DOMAIN, PASSWORD, USERNAME
+from phone.demo.pbx import DemoPbx
 from phone.memory import Memory
 from phone.phone import Phone
 from phone.protocol.commands import CommandRefused
@@ -24,17 +25,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from phone.protocol import events as ev
-    from sipcore.config import ServerAddress
 
 
 class Desk:
     """A registered phone, and what it told."""
 
-    def __init__(self, server: ServerAddress, tmp_path: Path) -> None:
+    def __init__(self, pbx: DemoPbx, tmp_path: Path) -> None:
+        self.pbx = pbx
         self.events: list[ev.Event] = []
         self._changed = asyncio.Event()
         account = Account(
-            servers=(server,),
+            servers=(pbx.server.address,),
             username=USERNAME,
             domain=DOMAIN,
             auth_username=USERNAME,
@@ -67,7 +68,7 @@ def at_the_desk(tmp_path: Path, body: Callable[[Desk], Awaitable[None]]) -> None
     async def main() -> None:
         pbx = DemoPbx()
         await pbx.start()
-        desk = Desk(pbx.server.address, tmp_path)
+        desk = Desk(pbx, tmp_path)
         await desk.phone.start()
         try:
             await desk.until(lambda: desk.phone.state.registration.state == "registered")

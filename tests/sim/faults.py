@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.sim.pbx import SimPbx
-    from tests.sim.phone import SimPhone
+    from tests.sim.phone import Line, SimPhone
     from tests.sim.watch import Watcher
     from tests.sim.world import World
 
@@ -23,16 +23,25 @@ class Plan:
     def __init__(self, world: World, pbx: SimPbx, phone: SimPhone, watcher: Watcher) -> None:
         self._world, self._pbx, self._phone, self._watcher = world, pbx, phone, watcher
         self.over_at = world.now
+        """When the last fault, or the last thing somebody does, has ended."""
+        self.healthy_at = world.now
         """When the last fault has ended."""
-        self.forgets_calls = False
-        """The PBX lost its calls, so ours may end."""
+        self.faults: list[str] = []
         self.kinds: list[str] = []
+        """Faults, and what people do."""
+
+    @property
+    def lone_fault(self) -> str:
+        """Its name where there is only one."""
+        return self.faults[0] if len(self.faults) == 1 else ""
 
     def draw(self) -> None:
-        """Choose one to five faults and put them on the agenda."""
+        """Choose one to five faults, what people do with their telephones meanwhile, and put both on the agenda."""
         random = self._world.random
-        for _ in range(random.randint(1, 5)):
-            name, fault = random.choice(FAULTS)
+        chosen = [random.choice(FAULTS) for _ in range(random.randint(1, 5))]
+        self.faults = [name for name, _ in chosen]
+        chosen += [random.choice(DOINGS) for _ in range(random.randint(0, 6))]
+        for name, fault in chosen:
             at = self._world.now + random.uniform(5.0, 150.0)
             self.kinds.append(name)
             self._world.at(at, partial(self._begin, name, fault))
@@ -41,6 +50,8 @@ class Plan:
         lasts_s = fault(self)
         self._world.note(f"! {name} for {lasts_s:.1f} s")
         self.over_at = max(self.over_at, self._world.now + lasts_s)
+        if (name, fault) in FAULTS:
+            self.healthy_at = max(self.healthy_at, self._world.now + lasts_s)
 
     # --- the faults --------------------------------------------------------------------------------------------
 
@@ -66,7 +77,6 @@ class Plan:
         if not self._pbx.up:
             return 0.0
         self._pbx.stop(silently=False)
-        self.forgets_calls = True
         return self._lasting(0.5, 120.0, self._pbx.start)
 
     def power_failure(self) -> float:
@@ -74,7 +84,6 @@ class Plan:
         if not self._pbx.up:
             return 0.0
         self._pbx.stop(silently=True)
-        self.forgets_calls = True
         return self._lasting(5.0, 90.0, self._pbx.start)
 
     def hole(self) -> float:
@@ -137,15 +146,24 @@ class Plan:
             return 0.0
         self._pbx.passwords[self._phone.name] = "new"
         self.reset()
-        return self._lasting(10.0, 100.0, self._type_password)
+        return self._lasting(10.0, self._world.random.choice((100.0, 400.0)), self._type_password)
 
     def _type_password(self) -> None:
         from sipcore.auth.credentials import Credentials
 
         self._watcher.excuse()
         self._pbx.passwords[self._phone.name] = "right"
-        credentials = Credentials(self._phone.name, "right")
-        self._phone.run(lambda now: self._phone.stack.set_credentials(credentials, now))
+        self._phone.credentials = credentials = Credentials(self._phone.name, "right")
+        self._wish(lambda now: self._phone.stack.set_credentials(credentials, now))
+
+    def _wish(self, verb: Callable[[float], None]) -> None:
+        """What the user wants at once, or once the machine is awake."""
+
+        def tell(now: float) -> None:
+            self._watcher.excuse()
+            verb(now)
+
+        self._phone.run(tell)
 
     def link_down(self) -> float:
         """The local link goes, and comes back with the same address or another."""
@@ -169,7 +187,7 @@ class Plan:
 
     def suspend(self) -> float:
         """The machine sleeps; everything else goes on."""
-        if self._phone.asleep_until > self._world.now:
+        if self._phone.asleep_until > self._world.now or self._phone.dead:
             return 0.0
         self._watcher.excuse()
         gap_s = self._world.random.choice((3.0, 20.0, 100.0, 700.0))
@@ -187,8 +205,94 @@ class Plan:
     def user_retries(self) -> float:
         """The user presses Retry now."""
         self._watcher.excuse()
-        self._phone.run(self._phone.stack.retry_now)
+        self._wish(lambda now: self._phone.stack.retry_now(now))
         return 0.0
+
+    def engine_dies(self) -> float:
+        """``kill -9``, and another process goes on."""
+        if self._phone.dead or self._phone.asleep_until > self._world.now:
+            return 0.0
+        restart_s = self._world.random.uniform(0.2, 20.0)
+        self._watcher.crashed()
+        self._phone.crash(restart_s)
+        self._world.after(restart_s, self._watcher.excuse)
+        return restart_s
+
+    def race(self) -> float:
+        """Somebody does something, and while it is under way the connection dies."""
+        random = self._world.random
+        doing = random.choice(
+            (self.user_holds, self.user_hangs_up, self.dials_echo, self.is_called, self.far_end_holds)
+        )
+        fault = random.choice((self.reset, self.half_open, self.new_address, self.engine_dies))
+        lasts_s = doing()
+        self._world.after(random.uniform(0.0, 0.1) + random.choice((0.0, 1.0)), lambda: self._also(fault))
+        return max(25.0, lasts_s)
+
+    def _also(self, fault: Callable[[], float]) -> None:
+        lasts_s = fault()
+        self.over_at = max(self.over_at, self._world.now + lasts_s)
+
+    # --- what people do ----------------------------------------------------------------------------------------
+
+    def _some_line(self) -> Line | None:
+        lines = list(self._phone.lines.values())
+        return self._world.random.choice(lines) if lines else None
+
+    def dials_echo(self) -> float:
+        """A call that is answered."""
+        self._phone.dial("600")
+        return 2.0
+
+    def dials_slow(self) -> float:
+        """A call that rings for a while."""
+        self._phone.dial("601")
+        return 20.0
+
+    def dials_nobody(self) -> float:
+        """A call that nobody answers."""
+        line = self._phone.dial("602")
+        if line is None:
+            return 0.0
+        patience_s = self._world.random.uniform(1.0, 30.0)
+        self._world.after(patience_s, lambda: self._phone.hang_up(line))
+        return patience_s
+
+    def is_called(self) -> float:
+        """Somebody calls and may be answered, unless they give up."""
+        random = self._world.random
+        picks_up_s = random.choice((0.0, random.uniform(0.5, 15.0), 100.0))
+        self._phone.picks_up = lambda _: picks_up_s
+        patience_s = random.uniform(5.0, 40.0)
+        self._pbx.ring(self._phone.name, patience_s=patience_s)
+        return patience_s + 32.0
+
+    def user_hangs_up(self) -> float:
+        """In whatever state the call is."""
+        if line := self._some_line():
+            self._phone.hang_up(line)
+        return 0.0
+
+    def user_holds(self) -> float:
+        """Hold, or resume."""
+        if line := self._some_line():
+            self._phone.hold(line, hold=not line.holding)
+        return 0.0
+
+    def far_end_hangs_up(self) -> float:
+        """Of a call that is up."""
+        if calls := self._pbx.switch.up(self._phone.name):
+            self._pbx.switch.hang_up(self._world.random.choice(calls))
+        return 0.0
+
+    def far_end_holds(self) -> float:
+        """For a while."""
+        calls = self._pbx.switch.up(self._phone.name)
+        if not calls:
+            return 0.0
+        call = self._world.random.choice(calls)
+        self._pbx.switch.hold(call, hold=True)
+        return self._lasting(1.0, 30.0, lambda: self._pbx.switch.hold(call, hold=False))
 
 
 FAULTS: list[tuple[str, Callable[[Plan], float]]] = [
@@ -211,5 +315,21 @@ FAULTS: list[tuple[str, Callable[[Plan], float]]] = [
         Plan.suspend,
         Plan.nasty_nat,
         Plan.user_retries,
+        Plan.engine_dies,
+        Plan.race,
+    )
+]
+
+DOINGS: list[tuple[str, Callable[[Plan], float]]] = [
+    (doing.__name__, doing)
+    for doing in (
+        Plan.dials_echo,
+        Plan.dials_slow,
+        Plan.dials_nobody,
+        Plan.is_called,
+        Plan.user_hangs_up,
+        Plan.user_holds,
+        Plan.far_end_hangs_up,
+        Plan.far_end_holds,
     )
 ]

@@ -1,24 +1,21 @@
-"""A simulated PBX: registrar with digest, an echo extension, and one that calls its phones.
+"""A simulated PBX: a registrar with digest, and the calls of :mod:`tests.sim.switch`.
 
 It keeps bindings the way Asterisk does: one contact an account, gone with its connection, gone with the process.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 
 from sipcore.auth.verifier import Verdict, Verifier
 from sipcore.ids import IdSource
 from sipcore.message.message import Request, Response
 from sipcore.message.parse import parse_message
-from sipcore.message.uri import Uri
+from tests.sim.switch import Call, Manner, Switch
 from tests.sim.world import PING, Connection, End, World
 
-SDP = (
-    b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
-    b"m=audio 10000 RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n"
-)
+PASSWORD = "right"
+"""What phones type; any other is one they do not know."""
 
 
 @dataclass(slots=True)
@@ -29,16 +26,6 @@ class Binding:
     contact: str
     expires_at: float
     call_id: str
-
-
-@dataclass(slots=True)
-class Dialog:
-    """A call the PBX takes part in; ``connection`` is where its requests would go."""
-
-    account: str
-    connection: Connection
-    invite: Request
-    tag: str
 
 
 @dataclass(slots=True)
@@ -56,32 +43,67 @@ class Script:
 class SimPbx:
     """One PBX. ``passwords`` may change at any time."""
 
-    def __init__(self, world: World, passwords: dict[str, str], *, expires_s: int = 600) -> None:
+    def __init__(
+        self,
+        world: World,
+        passwords: dict[str, str],
+        *,
+        expires_s: int = 600,
+        nonce_lifetime_s: float = 60.0,
+        manner: Manner | None = None,
+    ) -> None:
         self.world = world
         self.passwords = passwords
         self.expires_s = expires_s
+        self.challenges_options = False
+        """Asterisk does, and its nonces live half a minute."""
+
+        self.nonce_lifetime_s = nonce_lifetime_s
         self.up = True
         self.dark = False
         self.mute_until = 0.0
         self.script = Script()
         self.bindings: dict[str, Binding] = {}
-        self.dialogs: dict[str, Dialog] = {}
         self.registers: list[tuple[float, str, int]] = []
         """(when, account, status) of each final response to REGISTER."""
         self.rejected: list[float] = []
-        """When credentials were wrong."""
-        self.byes: list[str] = []
-        self.refreshed: list[tuple[str, Connection]] = []
-        """Call-ID and connection of each re-INVITE."""
-        self.rung: dict[str, int] = {}
-        """Final status of the calls made by :meth:`ring`, by Call-ID."""
+        """When credentials were not accepted, be it for a nonce of another life."""
+        self.wrong: list[float] = []
+        """When they were made with a password that is not the present one."""
+        self.lapsed: list[float] = []
+        """When a binding ended on a connection that worked, without so much as an attempt to refresh it."""
         self._ids = IdSource(world.random)
         self._connections: list[Connection] = []
         self._verifier = self._new_verifier()
-        self._cseq = 0
+        self.switch = Switch(world, self._ids, self._refusal, manner or Manner())
 
     def _new_verifier(self) -> Verifier:
-        return Verifier("sim", self.passwords, self._ids, algorithms=("MD5",), nonce_lifetime_s=60.0)
+        lifetime_s = self.nonce_lifetime_s
+        return Verifier("sim", self.passwords, self._ids, algorithms=("MD5",), nonce_lifetime_s=lifetime_s)
+
+    # --- calls, as tests look at them --------------------------------------------------------------------------
+
+    @property
+    def dialogs(self) -> dict[str, Call]:
+        """The calls there are, by Call-ID."""
+        return self.switch.calls
+
+    @property
+    def byes(self) -> list[str]:
+        """Call-IDs of the BYEs that came from phones."""
+        return self.switch.byes
+
+    @property
+    def refreshed(self) -> list[tuple[str, Connection, bytes]]:
+        """Call-ID, connection and description of each re-INVITE that was accepted."""
+        return self.switch.refreshed
+
+    def ring(self, account: str, *, patience_s: float = 40.0) -> str | None:
+        """Call a phone; its Call-ID, or None where it has no binding."""
+        binding = self.bindings.get(account)
+        if binding is None:
+            return None
+        return self.switch.ring(account, binding.contact, binding.connection, patience_s=patience_s)
 
     # --- faults ------------------------------------------------------------------------------------------------
 
@@ -96,7 +118,7 @@ class SimPbx:
                 connection.reset()
         self._connections.clear()
         self.bindings.clear()
-        self.dialogs.clear()
+        self.switch.forget_all()
 
     def start(self) -> None:
         """Up again, with new nonces."""
@@ -118,29 +140,37 @@ class SimPbx:
         if connection in self._connections:
             self._connections.remove(connection)
         self.bindings = {name: kept for name, kept in self.bindings.items() if kept.connection is not connection}
+        self.switch.closed(connection)
 
     def connection_data(self, connection: Connection, data: bytes) -> None:
         """A message came in."""
         if data in (b"\r\n\r\n", b"\r\n"):
             return
         message = parse_message(data)
-        if isinstance(message, Response):
-            self._on_response(connection, message)
-            return
-        match message.method:
-            case "REGISTER":
+        match message:
+            case Response():
+                self.switch.on_response(connection, message)
+            case Request(method="REGISTER"):
                 self._register(connection, message)
-            case "INVITE":
-                self._invite(connection, message)
-            case "ACK":
-                pass
-            case "BYE":
-                self._bye(connection, message)
+            case Request(method="OPTIONS") if message.to.tag is None:
+                refusal = self._refusal(message) if self.challenges_options else None
+                self._send(connection, refusal or message.response(200, to_tag="pbx"))
             case _:
-                self._send(connection, message.response(200, to_tag="pbx"))
+                self.switch.on_request(connection, message)
 
     def _send(self, connection: Connection, message: Request | Response) -> None:
         connection.send(End.PBX, bytes(message))
+
+    def _refusal(self, request: Request) -> Response | None:
+        """A challenge, where the credentials are missing or not right."""
+        verdict = self._verifier.verify(request, self.world.now).verdict
+        return None if verdict is Verdict.ACCEPTED else self._challenge(request, verdict)
+
+    def _challenge(self, request: Request, verdict: Verdict) -> Response:
+        response = request.response(401, to_tag="reg")
+        for challenge in self._verifier.challenges(self.world.now, stale=verdict is Verdict.STALE):
+            response.headers.add("WWW-Authenticate", challenge)
+        return response
 
     # --- registrations -----------------------------------------------------------------------------------------
 
@@ -167,14 +197,11 @@ class SimPbx:
         if verdict is Verdict.ACCEPTED and self.script.stale:
             self.script.stale -= 1
             verdict = Verdict.STALE
-        if verdict is not Verdict.ACCEPTED:
-            if verdict is Verdict.REJECTED:
-                self.rejected.append(self.world.now)
-            response = request.response(401, to_tag="reg")
-            for challenge in self._verifier.challenges(self.world.now, stale=verdict is Verdict.STALE):
-                response.headers.add("WWW-Authenticate", challenge)
-            return response
-        return self._bind(connection, request)
+        if verdict is Verdict.REJECTED:
+            self.rejected.append(self.world.now)
+            if self.passwords.get(request.to.uri.user or "") != PASSWORD:
+                self.wrong.append(self.world.now)
+        return self._bind(connection, request) if verdict is Verdict.ACCEPTED else self._challenge(request, verdict)
 
     def _bind(self, connection: Connection, request: Request) -> Response:
         account = request.to.uri.user or ""
@@ -185,9 +212,20 @@ class SimPbx:
             self.bindings.pop(account, None)
             return response
         granted = min(expires, self.expires_s)
+        self.world.after(granted + 0.5, lambda: self._note_lapse(account, connection, granted))
         self.bindings[account] = Binding(connection, str(contact.uri), self.world.now + granted, request.call_id)
         response.headers.add("Contact", f"<{contact.uri}>;expires={granted}")
         return response
+
+    def _note_lapse(self, account: str, connection: Connection, granted: float) -> None:
+        binding = self.bindings.get(account)
+        tried = any(name == account and at > self.world.now - granted * 0.75 for at, name, _ in self.registers)
+        works = all(connection.is_open.values()) and not connection.cut and connection in self._connections
+        if binding is not None and binding.connection is connection and works and not tried and not self._hindered():
+            self.lapsed.append(self.world.now)
+
+    def _hindered(self) -> bool:
+        return self.mute_until > self.world.now - 60.0
 
     def reachable(self, account: str) -> bool:
         """Whether the account has a binding that leads to a phone."""
@@ -196,77 +234,3 @@ class SimPbx:
             return False
         connection = binding.connection
         return connection.is_open[End.PBX] and connection.is_open[End.PHONE] and not connection.cut
-
-    # --- calls -------------------------------------------------------------------------------------------------
-
-    def ring(self, account: str) -> str | None:
-        """Call a phone; its Call-ID, or None where it has no binding. The outcome goes to :attr:`rung`."""
-        binding = self.bindings.get(account)
-        if binding is None:
-            return None
-        self._cseq += 1
-        call_id = self._ids.call_id()
-        invite = Request("INVITE", Uri.parse(binding.contact), body=SDP)
-        for name, value in (
-            ("Via", f"SIP/2.0/WS pbx.sim;branch={self._ids.branch()}"),
-            ("Max-Forwards", "70"),
-            ("From", f"<sip:600@pbx.sim>;tag={self._ids.tag()}"),
-            ("To", f"<sip:{account}@pbx.sim>"),
-            ("Call-ID", call_id),
-            ("CSeq", "1 INVITE"),
-            ("Contact", "<sip:600@pbx.sim>"),
-            ("Content-Type", "application/sdp"),
-        ):
-            invite.headers.add(name, value)
-        self._send(binding.connection, invite)
-        return call_id
-
-    def _on_response(self, connection: Connection, response: Response) -> None:
-        if response.cseq.method != "INVITE" or response.is_provisional:
-            return
-        self.rung[response.call_id] = response.status
-        ack = Request("ACK", Uri.parse("sip:phone@pbx.sim"))
-        for name in ("Via", "From", "To", "Call-ID"):
-            ack.headers.add(name, response.headers.get(name) or "")
-        ack.headers.add("CSeq", f"{response.cseq.number} ACK")
-        ack.headers.add("Max-Forwards", "70")
-        self._send(connection, ack)
-
-    def _invite(self, connection: Connection, request: Request) -> None:
-        if request.to.tag is not None:
-            self._modify(connection, request)
-            return
-        verdict = self._verifier.verify(request, self.world.now).verdict
-        if verdict is not Verdict.ACCEPTED:
-            challenged = request.response(401, to_tag="inv")
-            for challenge in self._verifier.challenges(self.world.now, stale=verdict is Verdict.STALE):
-                challenged.headers.add("WWW-Authenticate", challenge)
-            self._send(connection, challenged)
-            return
-        tag = self._ids.tag()
-        self.dialogs[request.call_id] = Dialog(request.from_.uri.user or "", connection, request, tag)
-        self._send(connection, request.response(100))
-        self._send(connection, request.response(180, to_tag=tag))
-        self.world.after(1.0, lambda: self._send(connection, self._ok(request, tag)))
-
-    def _modify(self, connection: Connection, request: Request) -> None:
-        dialog = self.dialogs.get(request.call_id)
-        if dialog is None:
-            self._send(connection, request.response(481))
-            return
-        # FreeSWITCH and Asterisk alike: a re-INVITE tells where the phone is now.
-        self.dialogs[request.call_id] = dataclasses.replace(dialog, connection=connection)
-        self.refreshed.append((request.call_id, connection))
-        self._send(connection, self._ok(request, dialog.tag))
-
-    def _ok(self, request: Request, tag: str) -> Response:
-        response = request.response(200, to_tag=tag)
-        response.headers.add("Contact", "<sip:600@pbx.sim>")
-        response.headers.add("Content-Type", "application/sdp")
-        response.body = SDP
-        return response
-
-    def _bye(self, connection: Connection, request: Request) -> None:
-        known = self.dialogs.pop(request.call_id, None)
-        self.byes.append(request.call_id)
-        self._send(connection, request.response(200 if known else 481))

@@ -1,11 +1,16 @@
 """The real stack on virtual time: its effects become connections of the simulated network.
 
-Stack.effects ──▶ SimPhone ──▶ Connection ──▶ SimPbx
-Stack.events ──▶ history, watchers
+    Stack.effects ──▶ SimPhone ──▶ Connection ──▶ SimPbx
+    Stack.events ──▶ history, watchers, lines
+    the far end's sound ──▶ heard, or silent ──▶ Stack.media_silent
+
+It does what the engine process does for its stack: carries effects out, moves the sound to a new address, says when
+nothing is heard, keeps a journal and goes on from it after a crash.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sipcore import events as ev
@@ -14,7 +19,8 @@ from sipcore.config import Account, Resilience, ServerAddress, StackConfig
 from sipcore.errors import LocalProtocolError
 from sipcore.ids import IdSource
 from sipcore.media import LocalMedia
-from sipcore.stack import Stack
+from sipcore.stack import Stack, StackSnapshot
+from tests.sim.switch import Phase
 from tests.sim.world import PING, Connection, End, Wire, World
 
 if TYPE_CHECKING:
@@ -24,6 +30,33 @@ if TYPE_CHECKING:
 
 SERVER = ServerAddress.parse("wss://pbx.sim:8089/ws")
 MEDIA = LocalMedia(address="192.0.2.10", rtp_port=4000, rtcp_port=4001)
+
+_TICK_S = 1.0
+_SILENT_S = 2.0
+
+
+@dataclass(slots=True)
+class Line:
+    """One call of the phone, as its user knows it."""
+
+    call: ev.CallId
+    sip: str
+    """Its Call-ID."""
+
+    outgoing: bool
+    address: str
+    """Where our sound is."""
+
+    active: bool = False
+    holding: bool = False
+    """What the user wants."""
+
+    held: bool = False
+    ending: bool = False
+    """The user hung up."""
+
+    heard_at: float = 0.0
+    silent: bool = False
 
 
 class SimPhone:
@@ -41,36 +74,104 @@ class SimPhone:
         watch_message: Callable[[Connection, End, bytes], None] = lambda *_: None,
     ) -> None:
         account = Account(servers=(SERVER,), username=name, domain="pbx.sim", auth_username=name)
-        config = StackConfig(account=account, resilience=settings or Resilience())
+        self._config = StackConfig(account=account, resilience=settings or Resilience())
         self.world = world
         self.pbx = pbx
         self.name = name
         self.wire = Wire(world)
-        self.stack = Stack(config, Credentials(name, password), IdSource(world.random))
+        self.credentials = Credentials(name, password)
+        self.stack = self._new_stack()
         self.history: list[ev.Event] = []
         self.asleep_until = 0.0
-        self.calls: set[str] = set()
+        self.lines: dict[ev.CallId, Line] = {}
+        self.picks_up: Callable[[Line], float | None] = lambda _: None
+        """After how many seconds an incoming call is answered; None: it is rejected at once."""
+
+        self.dead = False
+        self.told_online = True
+        self.on_news: Callable[[], None] = lambda: None
+        """Called when the stack is told of the network, which may be long after it changed: on waking."""
+        self._generation = 0
         self._watch = watch
         self._watch_message = watch_message
         self._flows: dict[ev.FlowId, Connection] = {}
         self._opening: set[ev.FlowId] = set()
         self._wake = 0
+        self._inviting = ""
+        self._ticking = False
+
+    def _new_stack(self) -> Stack:
+        return Stack(self._config, self.credentials, IdSource(self.world.random))
+
+    @property
+    def calls(self) -> set[ev.CallId]:
+        """The calls that are up."""
+        return {line.call for line in self.lines.values() if line.active}
+
+    @property
+    def media(self) -> LocalMedia:
+        """Where our sound is to go."""
+        return replace(MEDIA, address=self.wire.address)
 
     # --- driving -----------------------------------------------------------------------------------------------
 
     def run(self, verb: Callable[[float], object]) -> None:
         """Call a verb of the stack now, or once awake; then drain."""
+        if self.dead:
+            return
         if self.asleep_until > self.world.now:
-            self.world.at(self.asleep_until + 0.001, lambda: self.run(verb))
+            self._later(self.asleep_until + 0.001 - self.world.now, verb)
             return
         verb(self.world.now)
         self._pump()
+
+    def attempt(self, verb: Callable[[float], object]) -> bool:
+        """What somebody wants now; False where nobody is at the phone or the stack says that it does not fit."""
+        if self.dead or self.asleep_until > self.world.now:
+            return False
+        try:
+            self.run(verb)
+        except LocalProtocolError:
+            self._pump()
+            return False
+        return True
 
     def sleep(self, gap_s: float) -> None:
         """Suspend the machine; on waking, the driver says so before anything else."""
         self.world.note(f"sleeps {gap_s:.1f} s")
         self.asleep_until = self.world.now + gap_s
         self.world.at(self.asleep_until, lambda: self.run(lambda now: self.stack.resumed(gap_s, now)))
+
+    def crash(self, restart_after_s: float) -> None:
+        """``kill -9`` of the engine; the kernel closes its connections, and another process goes on."""
+        self.world.note("engine killed")
+        # What the journal holds: it is written whenever the stack was used, before anything is sent.
+        kept = self.stack.snapshot()
+        self._generation += 1
+        self.dead = True
+        self._opening.clear()
+        for connection in self._flows.values():
+            connection.close(End.PHONE)
+        self._flows.clear()
+        self.world.after(restart_after_s, lambda: self._restart(kept))
+
+    def _restart(self, kept: StackSnapshot) -> None:
+        self.world.note("engine restarted")
+        self.dead = False
+        self.stack = self._new_stack()
+        self.told_online = self.wire.online
+        if not self.wire.online:
+            self.run(lambda now: self.stack.network_changed(False, now))
+        self.stack.restore_binding(kept.binding)
+        for call in kept.calls.calls:
+            self.run(lambda now, call=call: self.stack.restore_call(call, self.media, now))  # type: ignore[misc]
+        for farewell in kept.calls.farewells:
+            self.run(lambda now, farewell=farewell: self.stack.restore_farewell(farewell, now))  # type: ignore[misc]
+        alive = {call.id for call in kept.calls.calls}
+        self.lines = {call: line for call, line in self.lines.items() if call in alive}
+        for line in self.lines.values():
+            line.heard_at, line.silent, line.address = self.world.now, False, self.wire.address
+        self.run(self.stack.start)
 
     def network(self, online: bool, address: str | None = None) -> None:
         """The local link goes or comes, perhaps with another address."""
@@ -81,14 +182,44 @@ class SimPhone:
             for connection in self.wire.connections:
                 connection.cut = True
         source = self.wire.address if online else None
-        self.run(lambda now: self.stack.network_changed(online, now, source_address=source))
 
-    def dial(self) -> None:
-        """Call the echo, where that is possible."""
-        try:
-            self.run(lambda now: self.stack.dial("600", MEDIA, now))
-        except LocalProtocolError:
-            self._pump()
+        def tell(now: float) -> None:
+            self.told_online = online
+            self.on_news()
+            self.stack.network_changed(online, now, source_address=source)
+
+        self.run(tell)
+
+    # --- the user ----------------------------------------------------------------------------------------------
+
+    def dial(self, target: str = "600") -> Line | None:
+        """Call somebody, where that is possible: 600 is the echo."""
+        begun: list[ev.CallId] = []
+        self._inviting = ""
+        if not self.attempt(lambda now: begun.append(self.stack.dial(target, self.media, now))) or not begun:
+            return None
+        self.world.note(f"user: dials {target}: {begun[0]} {self._inviting[:6]}")
+        return self.lines.setdefault(begun[0], self._line(begun[0], outgoing=True))
+
+    def hang_up(self, line: Line) -> None:
+        """The user hangs up."""
+        if self.lines.get(line.call) is not line or line.ending:
+            return
+        if self.asleep_until > self.world.now:
+            self.world.at(self.asleep_until + 1.0, lambda: self.hang_up(line))
+        else:
+            self.world.note(f"user: hangs up {line.call} {line.sip[:6]}")
+            line.ending = True
+            line.ending = self.attempt(lambda now: self.stack.hang_up(line.call, now))
+
+    def hold(self, line: Line, *, hold: bool) -> None:
+        """The user holds, or resumes."""
+        if self.lines.get(line.call) is line and line.active:
+            self.world.note(f"user: {'holds' if hold else 'resumes'} {line.call} {line.sip[:6]}")
+            verb = self.stack.hold if hold else self.stack.resume
+            before, line.holding = line.holding, hold
+            if not self.attempt(lambda now: verb(line.call, now)):
+                line.holding = before
 
     def _pump(self) -> None:
         while True:
@@ -111,22 +242,99 @@ class SimPhone:
 
         def wake() -> None:
             if turn == self._wake:
-                self.run(self.stack.handle_timeout)
+                self.run(lambda now: self.stack.handle_timeout(now))
 
         self.world.at(max(deadline, self.asleep_until + 0.001 if self.asleep_until > self.world.now else 0.0), wake)
 
     def _on_event(self, event: ev.Event) -> None:
         self.history.append(event)
-        self._watch(event)
         match event:
             case ev.IncomingCall(call=call):
-                self.world.after(0.0, lambda: self.run(lambda now: self.stack.reject(call, 486, "", now)))
+                self._rung(self._line(call, outgoing=False))
             case ev.CallStateChanged(call=call, state=ev.CallState.ACTIVE):
-                self.calls.add(call)
-            case ev.CallEnded(call=call):
-                self.calls.discard(call)
+                line = self.lines.setdefault(call, self._line(call, outgoing=True))
+                line.active, line.heard_at = True, self.world.now
+                self._tick_later()
+            case ev.CallStateChanged(call=call, state=ev.CallState.ENDING) if call in self.lines:
+                self.lines[call].active = False
+            case ev.HoldChanged(call=call, remote=remote) if call in self.lines:
+                self.lines[call].held = remote
+            case ev.VerbFailed(call=call, verb=verb) if call in self.lines and verb in ("hold", "resume"):
+                self.lines[call].holding = verb == "resume"
+            case ev.LocalAddressChanged():
+                self.world.after(0.0, self._move_media)
             case _:
                 pass
+        self._watch(event)
+        if isinstance(event, ev.CallEnded):
+            self.lines.pop(event.call, None)
+
+    def _ring(self, line: Line) -> None:
+        self.attempt(lambda now: self.stack.ring(line.call, now))
+
+    def _line(self, call: ev.CallId, *, outgoing: bool) -> Line:
+        return Line(call, self._inviting, outgoing, self.wire.address)
+
+    def _rung(self, line: Line) -> None:
+        self.lines[line.call] = line
+        wait_s = self.picks_up(line)
+        if wait_s is None:
+            line.ending = True
+            self.world.after(0.0, lambda: self.run(lambda now: self.stack.reject(line.call, 486, "", now)))
+            return
+        self.world.after(0.0, lambda: self._ring(line))
+
+        def answer() -> None:
+            if self.lines.get(line.call) is not line or line.active:
+                return
+            if self.asleep_until > self.world.now:
+                self.world.at(self.asleep_until + 1.0, answer)
+            else:
+                self.world.note(f"user: answers {line.call} {line.sip[:6]}")
+                line.address = self.wire.address
+                self.attempt(lambda now: self.stack.answer(line.call, self.media, now))
+
+        self.world.after(wait_s, answer)
+
+    # --- sound -------------------------------------------------------------------------------------------------
+
+    def hears(self, line: Line) -> bool:
+        """Whether the far end's sound gets here."""
+        call = self.pbx.dialogs.get(line.sip)
+        if call is None or call.phase is not Phase.UP or self.dead or self.asleep_until > self.world.now:
+            return False
+        way = self.wire.online and self.pbx.up and self.wire.hole_until <= self.world.now
+        return way and call.address == self.wire.address and call.direction in ("sendrecv", "recvonly")
+
+    def _move_media(self) -> None:
+        for line in list(self.lines.values()):
+            if line.active and line.address != self.wire.address:
+                line.address = self.wire.address
+                self.attempt(lambda now, line=line: self.stack.move_media(line.call, self.media, now))  # type: ignore[misc]
+
+    def _tick_later(self) -> None:
+        if not self._ticking:
+            self._ticking = True
+            self.world.after(_TICK_S, self._tick)
+
+    def _tick(self) -> None:
+        self._ticking = False
+        active = [line for line in self.lines.values() if line.active]
+        if not active:
+            return
+        if not self.dead and self.asleep_until <= self.world.now:
+            for line in active:
+                self._listen(line)
+        self._tick_later()
+
+    def _listen(self, line: Line) -> None:
+        now = self.world.now
+        if self.hears(line) or line.holding or line.held:
+            line.heard_at = now
+        silent = now - line.heard_at >= _SILENT_S
+        if silent != line.silent:
+            line.silent = silent
+            self.run(lambda now: self.stack.media_silent(line.call, now - line.heard_at if silent else None, now))
 
     # --- effects -----------------------------------------------------------------------------------------------
 
@@ -137,6 +345,7 @@ class SimPhone:
                 self._connect(effect)
             case ev.Transmit(flow=flow, data=data):
                 if connection := self._flows.get(flow):
+                    self._note_invite(data)
                     self._watch_message(connection, End.PHONE, data)
                     connection.send(End.PHONE, data)
             case ev.PingFlow(flow=flow):
@@ -149,16 +358,36 @@ class SimPhone:
             case ev.ProbeServer(server=server, timeout_s=timeout_s):
                 ok = self.wire.online and self.pbx.up and not self.pbx.dark and self.wire.hole_until <= self.world.now
                 wait = timeout_s if self.pbx.dark or self.wire.hole_until > self.world.now else 2 * self.wire.delay()
-                self.world.after(wait, lambda: self.run(lambda now: self.stack.probe_result(server, ok, now)))
+                self._later(wait, lambda now: self.stack.probe_result(server, ok, now))
+
+    def _later(self, wait_s: float, verb: Callable[[float], object]) -> None:
+        """Run ``verb`` then, unless the process is another one by then."""
+        generation = self._generation
+
+        def then() -> None:
+            if generation == self._generation:
+                self.run(verb)
+
+        self.world.after(wait_s, then)
+
+    def _note_invite(self, data: bytes) -> None:
+        """Whose Call-ID the call being dialled, or the call coming in, has."""
+        if data.startswith(b"INVITE "):
+            head = data.partition(b"\r\n\r\n")[0]
+            _, _, rest = head.partition(b"\r\nCall-ID: ")
+            self._inviting = rest.partition(b"\r\n")[0].decode()
 
     def _connect(self, effect: ev.OpenFlow) -> None:
         """TCP's handshake, then the WebSocket's, which a mute PBX does not answer."""
-        flow, deadline = effect.flow, self.world.now + effect.timeout_s
+        flow, deadline, generation = effect.flow, self.world.now + effect.timeout_s, self._generation
+
+        def is_wanted() -> bool:
+            return flow in self._opening and generation == self._generation
 
         def fail(reason: str) -> None:
-            if flow in self._opening:
+            if is_wanted():
                 self._opening.discard(flow)
-                self.run(lambda now: self.stack.flow_failed(flow, reason, now))
+                self._later(0.0, lambda now: self.stack.flow_failed(flow, reason, now))
 
         if not self.wire.online:
             self.world.after(0.001, lambda: fail("No route to pbx.sim."))
@@ -169,7 +398,7 @@ class SimPhone:
             return
 
         def arrive() -> None:
-            if flow not in self._opening:
+            if not is_wanted():
                 return
             if self.pbx.dark:
                 # Connecting is tried again every three seconds (sipcore.aio.sockets).
@@ -198,15 +427,23 @@ class SimPhone:
 
     def connection_data(self, connection: Connection, data: bytes) -> None:
         """A message came in."""
-        self._watch_message(connection, End.PBX, data)
-        self.run(lambda now: self.stack.receive(data, connection.flow, now))
+
+        def receive(now: float) -> None:
+            if self._flows.get(connection.flow) is connection:
+                self._note_invite(data)
+                self._watch_message(connection, End.PBX, data)
+                self.stack.receive(data, connection.flow, now)
+
+        self.run(receive)
 
     def connection_pinged(self, connection: Connection) -> None:
         """A pong came in."""
-        self.run(lambda now: self.stack.flow_pong(connection.flow, now))
+        if self._flows.get(connection.flow) is connection:
+            self.run(lambda now: self.stack.flow_pong(connection.flow, now))
 
     def connection_closed(self, connection: Connection, reason: str) -> None:
         """The connection ended."""
-        if self._flows.pop(connection.flow, None) is not None:
+        if self._flows.get(connection.flow) is connection:
+            del self._flows[connection.flow]
             sentence = f"pbx.sim:8089 {reason}."
             self.run(lambda now: self.stack.flow_closed(connection.flow, sentence, now))

@@ -18,10 +18,16 @@ from sipcore.message.parse import parse_message
 from tests.sim.world import Connection, End, World
 
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from sipcore.config import Resilience
 
 _SLACK_S = 0.001
 _OPENS_IN_A_MINUTE = 40
+_REJECTIONS = 6
+_REJECTIONS_S = 590.0
+"""Three attempts, each with a fresh nonce; some go out with one of before, and are lost with their connection."""
+
 _EXCUSE_S = 1.0
 """News of the network come in bursts."""
 
@@ -43,19 +49,39 @@ class Watcher:
         self._opens: deque[float] = deque()
         self._refused_at: float | None = None
         self._refused_wait_s = 0.0
+        self._not_before = 0.0
+        self._excuses: list[float] = []
+        self._retry_after = False
+        """Whether the last refusal came with it."""
+
+        self._refused_status = 0
+        self._bound_at = 0.0
+        self.online: Callable[[], bool] = lambda: True
+        """Whether the phone was told that the network is up."""
+
         self._failed_told = False
         self._registered = ev.RegistrationState.UNREGISTERED
         self.registered_at: float | None = None
         self.recovered: list[float] = []
 
-    def fail(self, text: str) -> None:
+    def fail(self, text: str) -> NoReturn:
         """Raise."""
         raise Violation(f"at {self._world.now - 1000.0:.3f}: {text}")
 
     def excuse(self) -> None:
         """Something happened that allows an attempt at once: the network, a sleep, the user."""
         self._excused_until = self._world.now + _EXCUSE_S
+        self._excuses.append(self._world.now)
         self._failed_told = False
+        self._not_before = 0.0
+
+    def crashed(self) -> None:
+        """The process is gone, and with it what it had in flight and what it had told."""
+        self._failed_told = False
+        self._registered = ev.RegistrationState.UNREGISTERED
+        self._refused_at = None
+        self._not_before = 0.0
+        self._connected = True
 
     @property
     def _excused(self) -> bool:
@@ -65,11 +91,9 @@ class Watcher:
 
     def message(self, connection: Connection, end: End, data: bytes) -> None:
         """Every message the phone sends or gets."""
-        if not data.strip():
+        if b" REGISTER\r\n" not in data:
             return
         message = parse_message(data)
-        if message.cseq.method != "REGISTER":
-            return
         number = message.cseq.number
         if isinstance(message, Request) and end is End.PHONE:
             open_ones = [cseq for cseq, (other, _) in self._unanswered.items() if other.is_open[End.PHONE]]
@@ -79,9 +103,15 @@ class Watcher:
                 self.fail(f"REGISTER {number} does not count up")
             self._unanswered = {number: (connection, number)}
             self._world.note(f"> REGISTER {number}")
+            if self._world.now < self._not_before - _SLACK_S and not self._excused:
+                self.fail(f"REGISTER {number} {self._not_before - self._world.now:.1f} s before Retry-After is over")
         elif not isinstance(message, Request) and message.is_final:
             self._unanswered.pop(number, None)
             self._world.note(f"< {message.status} REGISTER {number}")
+            retry_after = message.headers.get("Retry-After")
+            self._retry_after = retry_after is not None
+            if retry_after is not None:
+                self._not_before = self._world.now + float(retry_after)
 
     # --- effects and events ------------------------------------------------------------------------------------
 
@@ -104,9 +134,10 @@ class Watcher:
                 if attempt > maximum:
                     self.fail(f"registration attempt {attempt} of {maximum}")
                 self._registering(attempt)
-            case ev.RegistrationRefused(attempt=attempt, status=status):
+            case ev.RegistrationRefused(attempt=attempt, status=status, reason=reason):
                 self._world.note(f"= refused {status}, attempt {attempt}")
                 self._refused_at = self._world.now
+                self._refused_status = 0 if reason.startswith("no answer") else status
             case ev.RetryScheduled(what="registration", wait_s=wait_s):
                 self._refused_wait_s = wait_s
             case ev.ReconnectionAttempting(attempt=attempt, maximum=maximum):
@@ -122,7 +153,7 @@ class Watcher:
                 self._failed_told = True
             case ev.ReconnectionSuccess(elapsed_s=elapsed_s):
                 self._world.note(f"= reconnected after {elapsed_s:.1f} s")
-                if self._registered is ev.RegistrationState.UNREGISTERED:
+                if self._bound_at != self._world.now:
                     self.fail("reconnected without being registered")
                 self.recovered.append(elapsed_s)
             case _:
@@ -136,6 +167,8 @@ class Watcher:
         if len(self._opens) > _OPENS_IN_A_MINUTE:
             self.fail(f"{len(self._opens)} connection attempts in a minute")
         self._world.note(f"> open {effect.flow}")
+        if not self.online():
+            self.fail("a connection attempt while the network is down")
         least = 0.5 * self._settings.reconnection_delay
         if not (self._connected or self._probed or self._excused) and now - self._opened_at < least - _SLACK_S:
             self.fail(f"a connection attempt {now - self._opened_at:.3f} s after one that failed")
@@ -143,21 +176,39 @@ class Watcher:
         self._connected = self._probed = False
 
     def _registering(self, attempt: int) -> None:
-        """R1: the wait before the second and later attempts is the one announced, without jitter."""
+        """R1: the wait before the second and later attempts is that of the series and announced, without jitter."""
         if attempt > 1 and self._refused_at is not None and not self._excused:
-            waited = self._world.now - self._refused_at
-            if waited < self._refused_wait_s - _SLACK_S:
-                self.fail(f"registration attempt {attempt} after {waited:.3f} s instead of {self._refused_wait_s:.3f}")
+            waited, wait_s = self._world.now - self._refused_at, self._refused_wait_s
+            if self._refused_status and not self._retry_after:
+                wait_s = max(wait_s, self._settings.register_delay * 2 ** (attempt - 2))
+            if waited < wait_s - _SLACK_S:
+                self.fail(f"registration attempt {attempt} after {waited:.3f} s instead of {wait_s:.3f}")
 
     def _succeeded(self, *, refresh: bool) -> None:
         self._failed_told = False
+        self._bound_at = self._world.now
         if not refresh:
             self.registered_at = self._world.now
         self._world.note(f"= registered{' (refresh)' if refresh else ''}")
 
     # --- the end -----------------------------------------------------------------------------------------------
 
-    def settled(self, *, state: ev.RegistrationState, reachable: bool, rung: int | None) -> None:
+    def pbx_saw(self, *, lapsed: list[float], wrong: list[float]) -> None:
+        """What the PBX has to say: bindings nobody tried to refresh in time, and wrong credentials."""
+        for at in lapsed:
+            if not self._excused_between(at - _REJECTIONS_S, at):
+                self.fail(f"nobody tried to refresh a binding before it ended, at {at - 1000.0:.3f}")
+        since: list[float] = []
+        for at in wrong:
+            since = [other for other in since if at - other < _REJECTIONS_S and not self._excused_between(other, at)]
+            since.append(at)
+            if len(since) > _REJECTIONS:
+                self.fail(f"{len(since)} wrong digests within {at - since[0]:.0f} s, from {since[0] - 1000.0:.3f}")
+
+    def _excused_between(self, start: float, end: float) -> bool:
+        return any(start <= excuse <= end for excuse in self._excuses)
+
+    def settled(self, *, state: ev.RegistrationState, reachable: bool) -> None:
         """After the last fault and the time allowed: everybody agrees that the phone can be called."""
         if state is not ev.RegistrationState.REGISTERED:
             self.fail(f"not registered in time but {state.value}")
@@ -165,8 +216,11 @@ class Watcher:
             self.fail(f"the user was told {self._registered.value}, the stack says {state.value}")
         if not reachable:
             self.fail("the PBX holds no binding that works")
-        if rung != 486:
-            self.fail(f"a call to the phone ended with {rung}")
+
+    def rung(self, status: int | None) -> None:
+        """What became of a call to the phone, which refuses it."""
+        if status != 486:
+            self.fail(f"a call to the phone ended with {status}")
 
     def ended(self, *, finished: bool, deadline: float | None, live: int) -> None:
         """Some time after a shutdown."""

@@ -183,8 +183,7 @@ class Connection:
             self._unacknowledged(End.PHONE)
             return
         if not self.is_open[end]:
-            if end is End.PBX:
-                self._end(End.PHONE, "broke the connection", self.wire.delay())
+            self._end(end.other, "broke the connection", self.wire.delay())
             return
         if end is End.PBX and self.server.mute_until > self.wire.world.now:
             self.wire.world.at(self.server.mute_until, lambda: self._arrive(end, data))

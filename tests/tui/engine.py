@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from textual.pilot import Pilot
 
-    from phone.protocol.commands import Command
+    from phone.protocol.commands import Command, CommandRefused
     from tui.dialogs.quit import Leave
 
 
@@ -91,6 +91,9 @@ class Engine:
         self.answers: dict[str, Any] = {}
         """What to answer to a method, where ``{}`` is not enough."""
 
+        self.refusals: dict[str, CommandRefused] = {}
+        """What to refuse a method with."""
+
         self.busy = False
         self.path = path
         self.config = path.with_name("config.toml")
@@ -111,6 +114,8 @@ class Engine:
         return self._settings
 
     async def _execute(self, command: Command) -> Any:
+        if command.method in self.refusals:
+            raise self.refusals[command.method]
         match command:
             case cmd.Meters() | cmd.TailLog() | cmd.TestSound("poll"):
                 self.polls.append(command)
@@ -178,7 +183,7 @@ async def console(
 
 def text_of(app: ConsoleApp, selector: str) -> str:
     """The rows of a widget of the main screen, as a user reads them."""
-    widget = app.screen_stack[1].query_one(selector)
+    widget = app.screen_stack[0].query_one(selector)
     assert isinstance(widget, Rows | CallsPane)
     return "\n".join(widget.plain())
 

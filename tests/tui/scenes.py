@@ -14,6 +14,8 @@ from phone.config import Options
 from phone.protocol import commands as cmd
 from phone.protocol import events as ev
 from phone.protocol.codec import to_json
+from phone.protocol.health import HealthReport, Incident
+from phone.protocol.phrases import Phrase
 from phone.protocol.snapshots import (
     CallMedia,
     CallSlice,
@@ -108,6 +110,22 @@ REFUSED = replace(
     ),
 )
 
+HEALTH = HealthReport(
+    days=12,
+    disconnections=3,
+    disconnections_per_day=0.25,
+    reconnections=3,
+    reconnection_success_rate=1.0,
+    mean_reconnection_s=1.4,
+    keep_alives=11_520,
+    keep_alive_failure_rate=0.0003,
+    mean_keep_alive_rtt_ms=12.3,
+    incidents=(
+        Incident(at=NOW - 86_000, kind="reconnected", seconds=1.4, count=1),
+        Incident(at=NOW - 86_002, kind="lost", reason=Phrase("{where} broke the connection.", where="1@pbx")),
+    ),
+)
+
 EVENTS: tuple[ev.Event, ...] = (
     ev.TransportConnected(at=NOW - 900, server="wss://pbx.example.com:8089/ws"),
     ev.Registered(at=NOW - 899, account="1001@pbx.example.com", expires_s=600),
@@ -136,6 +154,8 @@ class StillBridge(Bridge):
                 return DEVICES
             case cmd.Meters():
                 return {"levels": {"input_dbfs": -24.0, "output_dbfs": -34.0}}
+            case cmd.Stats():
+                return {"health": to_json(HEALTH), "calls": {}}
             case cmd.TailLog():
                 return {"file": "offhook.log", "lines": ["14:13:19 200 OK (OPTIONS)", "14:13:20 ..."]}
             case _:
@@ -203,6 +223,7 @@ SCENES: tuple[Scene, ...] = (
     Scene(name="quit", state=IN_CALL, press=("f10",)),
     Scene(name="transfer", state=IN_CALL, press=("f6",)),
     Scene(name="log", press=("ctrl+l",)),
+    Scene(name="health", press=("ctrl+y",)),
     Scene(name="wizard", setup=True),
     Scene(name="wizard-account", setup=True, press=("ctrl+n",)),
 )

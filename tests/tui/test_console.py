@@ -157,7 +157,7 @@ def test_quitting_in_a_call_asks_and_detaching_sends_nothing(tmp_path: Path) -> 
     async def scenario() -> None:
         async with console(tmp_path, registered(calls=(talking("a"),))) as (app, pilot, engine):
             await pilot.press("f10")
-            await until(pilot, lambda: len(app.screen_stack) == 3)
+            await until(pilot, lambda: len(app.screen_stack) == 2)
             await pilot.press("enter")
             await until(pilot, lambda: app.return_value is not None)
             assert engine.commands == []

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from babel.messages.extract import extract_from_dir, extract_from_file
+from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCALE = ROOT / "tui" / "locale"
-KEYWORDS = {"_": None, "_n": (1, 2), "_mark": None, "mark": None}
+KEYWORDS = {"_": None, "_n": (1, 2), "_mark": None, "mark": None, "Phrase": None}
 TRANSLATED = [name for name in LANGUAGES if name != "en"]
 
 
@@ -47,9 +47,11 @@ def translation(name: str) -> Catalog:
 
 
 def extracted() -> set[str]:
-    found = [message for _, _, message, _, _ in extract_from_dir(str(ROOT / "tui"), keywords=KEYWORDS)]
-    table = extract_from_file("python", str(ROOT / "phone" / "settings_table.py"), keywords=KEYWORDS)
-    found += [message for _, message, _, _ in table]
+    found = [
+        message
+        for room in ("sipcore", "audio", "phone", "tui")
+        for _, _, message, _, _ in extract_from_dir(str(ROOT / room), keywords=KEYWORDS)
+    ]
     return {message if isinstance(message, str) else message[0] for message in found}
 
 

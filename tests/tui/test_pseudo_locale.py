@@ -26,7 +26,9 @@ def untranslated(screen: str) -> list[str]:
     """The words that nobody could translate."""
     found = []
     for line in screen.split("\n"):
-        rest = re.sub(r"⟦[^⟧]*⟧", " ", line)
+        rest = line
+        while (inner := re.sub(r"⟦[^⟦⟧]*⟧", " ", rest)) != rest:  # phrases stand in phrases
+            rest = inner
         rest = re.sub(DATA, " ", rest)
         found += LETTERS.findall(rest)
     return found

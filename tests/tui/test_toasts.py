@@ -72,7 +72,7 @@ def test_the_words_say_what_to_do() -> None:
     attempt, back, given_up, refused = messages(ATTEMPT_1, BACK, GIVEN_UP, WRONG_PASSWORD)
     assert attempt == "Connection lost, trying again (1 of 10)"
     assert back == "Registered again after 2.3 s"
-    assert given_up == "After 10 attempts: connection refused Ctrl+R tries again now."
+    assert given_up == "After 10 attempts: connection refused. Ctrl+R tries again now."
     assert refused == "The PBX says 401 Unauthorized. Check the password in Settings."
 
 

@@ -24,7 +24,7 @@ _USEFUL: dict[Situation, tuple[str, ...]] = {
     "idle": ("call.redial", "app.search", "app.settings"),
     "ringing": ("call.answer", "call.hangup"),
     "call": ("call.hangup", "call.hold", "call.mute", "call.transfer", "call.swap"),
-    "reconnecting": ("conn.retry", "app.settings", "app.log"),
+    "reconnecting": ("conn.retry", "app.settings", "app.health", "app.log"),
     "typing": ("call.answer", "call.hangup"),
     "recent": ("call.redial", "app.search"),
 }

@@ -13,8 +13,10 @@ from textual.widgets import RichLog
 
 from phone.client import EngineGone, Refused
 from phone.protocol import commands as cmd
+from tui.actions import keys_of
 from tui.i18n import _
 from tui.text import clean
+from tui.told import told
 from tui.widgets.rows import Rows
 
 if TYPE_CHECKING:
@@ -76,6 +78,9 @@ class LogScreen(Screen[None]):
         self.query_one("#log", RichLog).border_title = _("Engine's log")
         row = [(" Esc", "accent"), (" " + _("Back") + " ", "dim"), (" Tab", "accent"), (" " + _("Next pane"), "dim")]
         self.query_one("#log-hints", Rows).show([row])
+        if not list(self._timeline):
+            words = _("Nothing has happened since this console was opened; {key} shows what was before.")
+            self.query_one("#timeline", RichLog).write(words.format(key=keys_of("app.health")))
         await self.look()
         self.set_interval(POLL_S, self.look)
 
@@ -91,7 +96,7 @@ class LogScreen(Screen[None]):
         except (Refused, EngineGone) as error:
             if str(error) != self._problem:
                 self._problem = str(error)
-                log.write(clean(self._problem))
+                log.write(told(self._problem))
             return
         for line in added(self._shown, now):
             log.write(line)

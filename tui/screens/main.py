@@ -38,12 +38,18 @@ class MainScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-normal"), (110, "-wide")]  # noqa: RUF012 - Textual declares it so
 
     def __init__(
-        self, *, clock: Callable[[], float] = time.time, on_fault: Callable[[Exception], None] | None = None
+        self,
+        *,
+        clock: Callable[[], float] = time.time,
+        on_fault: Callable[[Exception], None] | None = None,
+        on_ready: Callable[[], None] | None = None,
     ) -> None:
-        """``clock`` gives Unix time; ``on_fault`` is told of a slot that cannot be drawn."""
-        super().__init__()
+        """``clock`` gives Unix time; ``on_fault`` is told of a slot that cannot be drawn, ``on_ready`` when all can."""
+        super().__init__(id="main")
         self._clock = clock
         self._on_fault = on_fault
+        self._on_ready = on_ready
+        self._slots_there = False
         self._search = ""
         self._seen: PhoneState | None = None
 
@@ -63,6 +69,9 @@ class MainScreen(Screen[None]):
         """Titles; nothing has the focus, so that letters and digits act."""
         self.retitle()
         self.set_focus(None)
+        self._slots_there = True
+        if self._on_ready is not None:
+            self._on_ready()
 
     def retitle(self) -> None:
         """Write every text that does not come with the state, after a change of language too."""
@@ -75,7 +84,12 @@ class MainScreen(Screen[None]):
     @property
     def _complete(self) -> bool:
         """Whether every slot is there: not before the screen is composed, and no more while the console ends."""
-        return self.is_mounted and len(self.query("#hints, #status, #alert, #calls, #recent, #quality")) == 6
+        return self._slots_there and len(self.query("#hints, #status, #alert, #calls, #recent, #quality")) == 6
+
+    def prepare(self, *, width: int, levels: bool) -> None:
+        """Take on the classes of a width before the screen is styled for the first time."""
+        fitting = [name for least, name in self.HORIZONTAL_BREAKPOINTS if width >= least]
+        self.set_class(True, fitting[-1], *(["-levels"] if levels else []), update=False)
 
     def show_levels(self, shown: bool) -> None:
         """Give the levels their row, or take it away."""

@@ -19,6 +19,7 @@ from phone.protocol.codec import ProtocolError, from_json
 from phone.protocol.settings import SettingsChanged, SettingsReply
 from tui.i18n import _
 from tui.text import clean
+from tui.told import told
 from tui.widgets.form import Form
 from tui.widgets.rows import Rows, wrapped_row
 from tui.widgets.sound_test import SoundTest
@@ -81,7 +82,7 @@ class SettingsScreen(Screen[None]):
         self.query_one("#settings-hints", Rows).show([row])
 
     def _say(self, text: str, role: str = "dim") -> None:
-        self.query_one("#advice", Rows).show(wrapped_row([(" ", ""), (clean(text, 300), role)], self.app.size.width))
+        self.query_one("#advice", Rows).show(wrapped_row([(" ", ""), (told(text, 300), role)], self.app.size.width))
 
     # --- loading -------------------------------------------------------------------------------------------
 

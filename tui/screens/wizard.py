@@ -25,7 +25,7 @@ from tui.i18n import _
 from tui.screens.following import FollowingScreen
 from tui.screens.settings import Sender, device_names
 from tui.screens.wizard_pages import ACCOUNT_KEYS, PAGES, SOUND_KEYS, Page, echo_rows, page_rows, registration_rows
-from tui.text import clean
+from tui.told import told
 from tui.widgets.calls import current_call
 from tui.widgets.form import Form
 from tui.widgets.rows import Rows, wrapped_row
@@ -152,7 +152,7 @@ class WizardScreen(FollowingScreen[None]):
         self.query_one("#wizard-hints", Rows).show([row])
 
     def _say(self, text: str, role: str = "dim") -> None:
-        self.query_one("#advice", Rows).show(wrapped_row([(" ", ""), (clean(text, 300), role)], self.app.size.width))
+        self.query_one("#advice", Rows).show(wrapped_row([(" ", ""), (told(text, 300), role)], self.app.size.width))
 
     def on_form_advice(self, event: Form.Advice) -> None:
         """Show it in its place."""
@@ -255,7 +255,7 @@ class WizardScreen(FollowingScreen[None]):
         try:
             reply = await self._host.send(cmd.Dial(DEFAULT_ECHO))
         except (Refused, EngineGone) as error:
-            self._say(str(error) + " " + _("Ctrl+N goes on without it."), "warn")
+            self._say(told(str(error)) + " " + _("Ctrl+N goes on without it."), "warn")
             self._echo_call = "-"
             return
         self._echo_call = str(reply.get("call", "-")) if isinstance(reply, dict) else "-"

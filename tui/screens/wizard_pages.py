@@ -9,6 +9,7 @@ from tui.actions import ACTIONS, keys_of
 from tui.i18n import _
 from tui.text import clean
 from tui.theme import over_ssh
+from tui.told import told
 from tui.widgets.quality import grade
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _lost(reason: str) -> list[Row]:
     if not reason:
         return []
     advice = _plain("  " + _("Check the server's address, and that this computer reaches it."))
-    return [_bad(_("No connection: {why}").format(why=clean(reason, 200))), advice]
+    return [_bad(_("No connection: {why}").format(why=told(reason, 200))), advice]
 
 
 def echo_rows(call: CallSlice | None, *, number: str, tried: bool) -> list[Row]:
@@ -141,7 +142,7 @@ def key_card() -> list[Row]:
 
 def _why(state: PhoneState) -> str:
     status = f"{state.registration.status} " if state.registration.status else ""
-    return f"{status}{clean(state.registration.reason, 120)}".strip()
+    return f"{status}{told(state.registration.reason, 120)}".strip()
 
 
 def _plain(text: str) -> Row:

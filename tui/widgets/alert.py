@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tui.actions import keys_of
 from tui.i18n import _
 from tui.text import clean, duration
+from tui.told import told
 from tui.widgets.rows import Row, Rows
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def alert_rows(state: PhoneState, *, now: float, attached: bool, quiet: bool) ->
     if (rows := _reconnect_rows(state, now, quiet)) is not None:
         return rows
     if state.audio.problem is not None:
-        return [[(" " + _("No sound: {why}").format(why=clean(state.audio.detail)), "warn")], []]
+        return [[(" " + _("No sound: {why}").format(why=told(state.audio.detail)), "warn")], []]
     return BLANK
 
 
@@ -60,7 +61,7 @@ def _ringing_rows(call: CallSlice, state: PhoneState, now: float) -> list[Row]:
 def _reconnect_rows(state: PhoneState, now: float, quiet: bool) -> list[Row] | None:
     registration, reconnect = state.registration, state.registration.reconnect
     retry: Row = [("   ", ""), (keys_of("conn.retry"), "strong"), (" " + _("Retry now"), "")]
-    why = clean(registration.reason or state.transport.reason, 120)
+    why = told(registration.reason or state.transport.reason, 120)
     if state.transport.network == "offline":
         return [[(" " + _("Network offline: will reconnect when it is back"), "warn")], retry]
     if reconnect is not None:

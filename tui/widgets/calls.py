@@ -108,6 +108,8 @@ def note_row(state: PhoneState, *, dtmf: str) -> Row:
         return [(_("DTMF sent:") + " ", "dim"), (" ".join(dtmf[-20:]), "accent")]
     if current is None or current.state != "active":
         return []
+    if current.signalling_lost and not current.media_silent:
+        return [(_("Signalling lost, audio up"), "warn")]
     if current.media_silent:
         return [(_("Nothing is heard from the far end"), "warn")]
     return [(_("Digits are sent as tones to the far end"), "dim")]

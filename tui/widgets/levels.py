@@ -1,4 +1,7 @@
-"""How loud it is, as bars: ``Mic ██████····  Speaker ████······``."""
+"""How loud it is, as bars between their names: ``Mic ██████····  ████······ Speaker``.
+
+Textual sends a line from the beginning of a widget to its last change: a name between the bars would be sent each time.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,9 @@ def bar(dbfs: float) -> tuple[str, str]:
 
 def levels_row(input_dbfs: float, output_dbfs: float, *, muted: bool = False) -> Row:
     """Both bars, and whether the microphone is muted."""
+    heard, role = bar(output_dbfs)
     row: Row = [(_("Mic") + " ", ""), bar(SILENCE_DBFS if muted else input_dbfs)]
-    row += [("  " + _("Speaker") + " ", ""), bar(output_dbfs)]
+    row += [("  " + heard, role), (" " + _("Speaker"), "")]
     return [*row, ("  " + _("MUTED"), "warn")] if muted else row
 
 

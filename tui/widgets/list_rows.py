@@ -81,7 +81,7 @@ class ListRows(Rows, can_focus=True):
         self._draw()
 
     def _draw(self, focused: bool | None = None) -> None:
-        height = max(1, self.size.height)
+        height = self.size.height or len(self._items)  # before the first layout nothing is out of sight
         if self._cursor < self._top:
             self._top = max(0, self._cursor - 1)
         elif self._cursor >= self._top + height:

@@ -2,13 +2,15 @@
 
     show([[("● ", "ok"), ("REGISTERED", "strong")], …])  ─▶ differing cells of each row ─▶ refresh(Region)
 
-A row is a list of (text, role) pieces; a role is a component class ``rows--ROLE`` of the stylesheet, so themes decide
-about colours and no markup is ever parsed. Over SSH this costs tens of bytes where a relayout costs kilobytes.
+A row is a list of (text, role) pieces; a role is a style in the theme's colours, and no markup is ever parsed in texts.
+Over SSH this costs tens of bytes where a relayout costs kilobytes.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -26,13 +28,33 @@ if TYPE_CHECKING:
 Piece = tuple[str, str]
 Row = list[Piece]
 
-ROLES = ("dim", "ok", "warn", "error", "accent", "strong", "selected", "alert")
+# Not component classes of the stylesheet: those are computed for every widget, used or not, each time one is styled.
+ROLES = {
+    "dim": "auto 60%",
+    "ok": "bold $text-success",
+    "warn": "bold $text-warning",
+    "error": "bold $text-error",
+    "accent": "$text-accent",
+    "strong": "bold",
+    "selected": "reverse",
+    "alert": "bold reverse $text-error",
+}
+"""Style of each role, in Textual's words."""
+
+ROLES_OF_16_COLOURS = {
+    **ROLES,
+    "dim": "ansi_bright_black",
+    "ok": "bold ansi_green",
+    "warn": "bold ansi_yellow",
+    "error": "bold ansi_red",
+    "accent": "ansi_cyan",
+    "alert": "bold reverse ansi_red",
+}
+"""The same where the terminal's own palette is used."""
 
 
 class Rows(Widget, can_focus=False):
     """Rows of (text, role) pieces, cut to the widget's size."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"rows--{role}" for role in ROLES}
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -54,11 +76,15 @@ class Rows(Widget, can_focus=False):
     def render_line(self, y: int) -> Strip:
         """One row as it is painted (overrides the Textual method)."""
         base = self.rich_style
-        segments = [Segment(text, self._style(role)) for text, role in self._rows[y]] if y < len(self._rows) else []
+        pieces = groupby(self._rows[y], key=itemgetter(1)) if y < len(self._rows) else ()
+        segments = [Segment("".join(text for text, _ in group), self._style(role)) for role, group in pieces]
         return Strip(segments).adjust_cell_length(self.size.width, base)
 
     def _style(self, role: str) -> Style:
-        return self.get_component_rich_style(f"rows--{role}") if role else self.rich_style
+        if not role:
+            return self.rich_style
+        roles = ROLES_OF_16_COLOURS if self.app.native_ansi_color else ROLES
+        return (self.visual_style + self.app.stylesheet.parse_style(roles[role])).rich_style
 
 
 def wrapped_row(row: Sequence[Piece], width: int) -> list[Row]:

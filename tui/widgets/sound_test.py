@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from phone.client import EngineGone, Refused
 from phone.protocol import commands as cmd
 from tui.i18n import _
-from tui.text import clean
+from tui.told import told
 from tui.widgets.levels import figure, levels_row
 from tui.widgets.rows import Row, Rows
 
@@ -69,7 +69,7 @@ class SoundTest(Rows, can_focus=True):
             reply = await self._send(cmd.TestSound(action))
         except (Refused, EngineGone) as error:
             self._stop()
-            self.show([[(clean(str(error), 120), "warn")], []])
+            self.show([[(told(str(error), 120), "warn")], []])
             return False
         phase = reply.get("phase") if isinstance(reply, dict) else "off"
         self._heard = self._heard or (phase == "recording" and figure(reply, "input_dbfs") > -50)

@@ -171,6 +171,22 @@ def test_best_of_several() -> None:
     assert alice.selected() == THERE
 
 
+def test_a_path_from_host_to_host_is_chosen_without_waiting_for_a_better() -> None:
+    """The far end's DTLS waits for the nomination: a dead address of higher priority must not cost its 100 ms."""
+    dead, good = candidate(("198.51.100.1", 1)), candidate(THERE, priority=(126 << 24) | 1)
+    alice = make(ALICE, BOB, (dead, good), controlling=True)
+    bob = make(BOB, ALICE, (candidate(HERE),), controlling=False, seed=2)
+
+    def translate(sender: IceAgent, transmit: Transmit) -> Address | None:
+        if sender is bob:
+            return THERE
+        return HERE if transmit.destination == THERE else None
+
+    wire = Wire(alice, bob, translate)
+    wire.run(0.12)
+    assert alice.selected() == THERE
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_lossy_network(seed: int) -> None:
     """A third of all checks lost: found all the same, within seconds."""

@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from audio.io.matching import CallbackCapture, CallbackPlayout, CaptureEnd, PlayoutEnd
 from audio.io.ring import FrameRing
 
 if TYPE_CHECKING:
@@ -16,9 +17,14 @@ if TYPE_CHECKING:
 class FakeStream:
     """An open stream of :class:`FakeBackend`; the test is the device behind it."""
 
-    def __init__(self, name: str, ring: FrameRing, rate: int) -> None:
+    def __init__(self, name: str, ring: FrameRing, rate: int, *, captures: bool) -> None:
         self.name = name
         self.ring = ring
+        self.end: CaptureEnd | PlayoutEnd = (
+            CaptureEnd(CallbackCapture(ring, rate, self._since_callback))
+            if captures
+            else PlayoutEnd(CallbackPlayout(ring, rate, self._since_callback))
+        )
         self.rate = rate
         self.finished = False
         self.frozen = False
@@ -29,6 +35,9 @@ class FakeStream:
         self.close_gate.set()
         self.last_callback = time.monotonic()
         self._froze_at = 0.0
+
+    def _since_callback(self) -> float:
+        return time.monotonic() - self.last_callback
 
     def age(self, now: float) -> float:
         """Seconds since the last callback."""
@@ -89,7 +98,7 @@ class FakeBackend:
     def open(self, role: Role, name: str | None) -> OpenStream:
         """A stream whose ring the test fills or empties."""
         self.check(role, name)
-        stream = FakeStream(name or "fake", FrameRing(self.rate // 2), self.rate)
+        stream = FakeStream(name or "fake", FrameRing(self.rate // 2), self.rate, captures=role.captures)
         self.streams.append((role, stream))
         return stream
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from audio.core import FRAME_SAMPLES, Samples
-from audio.io.matching import CaptureEnd, PlayoutEnd, ReserveControl
+from audio.io.matching import CallbackCapture, CallbackPlayout, CaptureEnd, PlayoutEnd, ReserveControl
 from audio.io.ring import FrameRing
 from audio.stream.resample import convert
 from tests.audio.sound import likeness, local_likeness, speech
@@ -51,7 +51,7 @@ class Device:
 def _capture(device: Device, seconds: float, sound: Samples) -> tuple[CaptureEnd, FrameRing, list[Samples | None]]:
     """What the media thread hears of ``sound`` (48 kHz)."""
     ring = FrameRing(RATE // 2)
-    end = CaptureEnd(ring, RATE, device.since_callback)
+    end = CaptureEnd(CallbackCapture(ring, RATE, device.since_callback))
     frames: list[Samples | None] = []
     place = 0
     for tick in range(round(seconds / TICK_S)):
@@ -65,7 +65,7 @@ def _capture(device: Device, seconds: float, sound: Samples) -> tuple[CaptureEnd
 def _play(device: Device, seconds: float, sound: Samples) -> tuple[PlayoutEnd, FrameRing, Samples]:
     """What the device plays of ``sound`` (8 kHz)."""
     ring = FrameRing(RATE // 2)
-    end = PlayoutEnd(ring, RATE, device.since_callback)
+    end = PlayoutEnd(CallbackPlayout(ring, RATE, device.since_callback))
     played: list[bytes] = []
     for tick in range(round(seconds / TICK_S)):
         for _ in range(device.due(tick * TICK_S)):
@@ -127,8 +127,7 @@ def test_without_drift_nothing_is_bent(phase_ms: float) -> None:
     control = ReserveControl(RATE)
     reserve = control.wanted + RATE * 0.009
     for _ in range(2000):
-        on_the_way_s = -phase_ms / 1000
-        reserve -= control.observe(round(reserve - on_the_way_s * RATE), on_the_way_s)
+        reserve -= control.observe(round(reserve + phase_ms / 1000 * RATE), reserve)
         assert abs(control.correction_ppm) < 50.0
     assert abs(reserve - control.wanted) < RATE * 0.003
 
@@ -136,7 +135,7 @@ def test_without_drift_nothing_is_bent(phase_ms: float) -> None:
 def test_a_backlog_is_drained_at_once() -> None:
     """A source found idle hands over all it had stored: nobody wants to hear it half a second late."""
     ring = FrameRing(RATE)
-    end = CaptureEnd(ring, RATE, lambda: 0.005)
+    end = CaptureEnd(CallbackCapture(ring, RATE, lambda: 0.005))
     ring.write(bytes(2 * RATE * 458 // 1000))
     frame = end.read()
     assert frame is not None
@@ -151,7 +150,7 @@ def test_a_backlog_is_drained_at_once() -> None:
 def test_a_speaker_that_pauses_does_not_pile_up_delay() -> None:
     """A null sink found idle takes its first blocks and then pauses for two seconds."""
     ring = FrameRing(RATE // 2)
-    end = PlayoutEnd(ring, RATE, lambda: 0.005)
+    end = PlayoutEnd(CallbackPlayout(ring, RATE, lambda: 0.005))
     frame = np.ones(FRAME_SAMPLES, dtype=np.int16)
     for _ in range(100):
         end.write(frame)
@@ -167,7 +166,7 @@ def test_a_speaker_that_pauses_does_not_pile_up_delay() -> None:
 
 def test_a_late_block_is_bridged_by_no_more_than_what_is_missing() -> None:
     ring = FrameRing(RATE)
-    end = CaptureEnd(ring, RATE, lambda: 0.005)
+    end = CaptureEnd(CallbackCapture(ring, RATE, lambda: 0.005))
     tone = (1000 * np.ones(BLOCK, dtype=np.int16)).tobytes()
     for _ in range(3):
         ring.write(tone)
@@ -193,7 +192,7 @@ def test_reserve_grows_with_break_ups_and_only_so_far() -> None:
 
 def test_a_device_that_is_dead_gives_nothing_and_costs_no_reserve() -> None:
     ring = FrameRing(RATE)
-    end = CaptureEnd(ring, RATE, lambda: 0.005)
+    end = CaptureEnd(CallbackCapture(ring, RATE, lambda: 0.005))
     for _ in range(4):
         ring.write(bytes(2 * BLOCK))
     assert end.read() is not None
@@ -204,7 +203,7 @@ def test_a_device_that_is_dead_gives_nothing_and_costs_no_reserve() -> None:
 
 def test_after_a_pause_the_microphone_starts_with_the_present() -> None:
     ring = FrameRing(RATE)
-    end = CaptureEnd(ring, RATE, lambda: 0.005)
+    end = CaptureEnd(CallbackCapture(ring, RATE, lambda: 0.005))
     ring.write((7000 * np.ones(4 * BLOCK, dtype=np.int16)).tobytes())
     assert end.read() is not None
     end.pause()

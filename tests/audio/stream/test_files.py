@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import wave
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,6 +16,9 @@ from audio.stream.recorder import WavRecorder, numbered_path
 from audio.stream.wavfile import read_wav
 from sipcore.errors import ParseError
 from tests.audio.sound import likeness, speech
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_a_closed_recording_is_a_wav_file() -> None:
@@ -33,6 +37,21 @@ def test_a_closed_recording_is_a_wav_file() -> None:
         assert reader.getparams()[:4] == (1, 2, 8000, 4000)
         assert reader.readframes(5000) == sound.astype("<i2").tobytes()
     assert len(file.getvalue()) == 44 + 8000
+
+
+def test_a_recording_cut_off_by_the_end_of_its_process_can_be_played(tmp_path: Path) -> None:
+    """Without close() all but the last second is there, under a header that says so."""
+    sound = speech(3.5)
+    with (tmp_path / "call.wav").open("wb") as file:
+        recorder = WavRecorder(file)
+        for start in range(0, len(sound), 160):
+            recorder.write(sound[start : start + 160])
+        with wave.open(str(tmp_path / "call.wav")) as reader:  # as another process finds it now
+            assert reader.getnframes() == 3 * 8000
+            assert reader.readframes(24000) == sound[:24000].astype("<i2").tobytes()
+        recorder.close()
+    with wave.open(str(tmp_path / "call.wav")) as reader:
+        assert reader.readframes(28000) == sound.astype("<i2").tobytes()
 
 
 def test_stereo_interleaves_both_directions() -> None:

@@ -110,6 +110,25 @@ def test_a_lost_packet_is_missing_for_its_length_and_moves_nothing() -> None:
     assert bench.buffer.statistics.rescued == 0
 
 
+@pytest.mark.parametrize(("ptime", "shown"), [(10, 2), (20, 1), (40, 1)])
+def test_a_hole_shows_what_follows_it_where_that_has_come(ptime: int, shown: int) -> None:
+    """As many packets as make a block, and how far on they are; each comes out again in its turn."""
+    bench = Bench()
+    lost = 600 // ptime
+    for number in range(2000 // ptime):
+        if number != lost:
+            bench.packet(number, 0.010, ptime=ptime)
+    bench.run(1.9)
+    holes = [item for item in bench.out if isinstance(item, Missing)]
+    assert holes
+    for hole in holes:
+        assert hole.distance >= hole.duration
+        first = [int.from_bytes(frame.payload[:4]) for frame in hole.following]
+        assert first == list(range(lost + 1, lost + 1 + shown))[: len(first)]
+    assert len(holes[-1].following) == shown
+    assert bench.frames == [n for n in range(2000 // ptime) if n != lost][: len(bench.frames)]
+
+
 def test_reordered_packets_come_out_in_order() -> None:
     bench = Bench()
     for number in range(100):

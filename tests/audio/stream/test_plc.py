@@ -85,6 +85,70 @@ def test_the_joints_are_smooth() -> None:
     assert np.abs(np.diff(heard)).max() <= 1.5 * largest
 
 
+def bridged(sound: Samples, first: int, holes: int, *, shown: int = 160) -> Samples:
+    """``holes`` blocks from ``first`` on are lost, and what follows them is known from the start."""
+    plc = PacketLossConcealer()
+    out = []
+    for number in range(len(sound) // 160):
+        piece = sound[number * 160 : number * 160 + 160]
+        if first <= number < first + holes:
+            after = (first + holes) * 160
+            out.append(plc.conceal(160, sound[after : after + shown], after - number * 160))
+        else:
+            out.append(plc.good(piece, joined=number == first + holes))
+    return np.concatenate(out)
+
+
+@pytest.mark.parametrize("holes", [1, 2, 3])
+def test_a_hole_is_led_over_to_what_follows_it(holes: int) -> None:
+    """Nearer to what was said than without a view of what follows, and what follows is not touched."""
+    draw = np.random.default_rng(3)
+    sound = speech(20.0, seed=5)
+    blind, seeing = [], []
+    for place in draw.choice(np.arange(5, len(sound) // 160 - 10), 60, replace=False):
+        near = slice((place - 4) * 160, (place + holes + 4) * 160)
+        lost = set(range(place, place + holes))
+        blind.append(envelope_distance(sound[near], conceal_every(sound, lost)[near]))
+        heard = bridged(sound, int(place), holes)
+        seeing.append(envelope_distance(sound[near], heard[near]))
+        assert np.array_equal(heard[(place + holes) * 160 :], sound[(place + holes) * 160 : len(heard)])
+    assert np.mean(seeing) < 0.85 * np.mean(blind)
+
+
+@pytest.mark.parametrize("frequency", [80.0, 110.0, 190.0])
+def test_the_way_over_has_no_step(frequency: float) -> None:
+    sound = periodic(3200, frequency)
+    largest = np.abs(np.diff(sound.astype(np.int32))).max()
+    for holes in (1, 2):
+        heard = bridged(sound, 7, holes).astype(np.int32)
+        assert np.abs(np.diff(heard)).max() <= 1.5 * largest
+
+
+def test_another_packet_than_the_one_led_over_to_is_blended_in() -> None:
+    """The late packet came after all: the sound goes on from what was heard, without a step."""
+    sound = periodic(3200, 110.0)
+    plc = PacketLossConcealer()
+    heard = [plc.good(sound[:960]), plc.conceal(160, sound[1120:1280], 160)]
+    heard += [plc.good(sound[960:1120]), plc.good(sound[1120:1280])]
+    steps = np.abs(np.diff(np.concatenate(heard).astype(np.int32)))
+    assert steps.max() <= 2 * np.abs(np.diff(sound.astype(np.int32))).max()
+
+
+def test_what_follows_may_change_in_the_midst_of_a_hole() -> None:
+    sound = periodic(4800, 110.0)
+    plc = PacketLossConcealer()
+    heard = [plc.good(sound[:960]), plc.conceal(160, sound[1440:1600], 480)]
+    plc.turn()
+    heard += [plc.conceal(160, sound[1280:1440], 160), plc.good(sound[1280:1440], joined=True)]
+    steps = np.abs(np.diff(np.concatenate(heard).astype(np.int32)))
+    assert steps.max() <= 2 * np.abs(np.diff(sound.astype(np.int32))).max()
+
+
+def test_too_little_of_what_follows_is_as_good_as_nothing() -> None:
+    sound = speech(1.0)
+    assert np.array_equal(bridged(sound, 9, 1, shown=40)[: 10 * 160], conceal_every(sound, {9})[: 10 * 160])
+
+
 def test_a_long_hole_fades_to_silence() -> None:
     """Never louder than 20 ms before, and silent from 160 ms on."""
     sound = periodic(4800)

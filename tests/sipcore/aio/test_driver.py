@@ -12,7 +12,7 @@ from sipcore.auth.credentials import Credentials
 from sipcore.config import Account, ServerAddress, StackConfig
 from sipcore.events import Effect, Event, OpenFlow, RegistrationState
 from sipcore.ids import IdSource
-from sipcore.stack import Stack
+from sipcore.stack import Stack, StackSnapshot
 
 if TYPE_CHECKING:
     import pytest
@@ -146,3 +146,33 @@ def test_a_listener_may_call_verbs() -> None:
 def test_the_system_clock_has_not_slept_between_two_readings() -> None:
     detector = SleepDetector(SystemClock())
     assert detector.read()[1] == 0.0
+
+
+def test_the_stack_is_written_down_before_anything_is_sent(caplog: pytest.LogCaptureFixture) -> None:
+    """What a message promises has to outlive the process; and a journal that fails stops nothing."""
+
+    async def run() -> list[str]:
+        order: list[str] = []
+
+        class OrderedSink(Sink):
+            def carry_out(self, effect: Effect) -> None:
+                order.append("effect")
+
+        stack = RecordingStack()
+        driver = Driver(stack, lambda event: order.append("event"), HandClock())
+        driver.attach(OrderedSink())
+
+        def keep(snapshot: StackSnapshot) -> None:
+            order.append(f"kept {len(snapshot.calls.calls)}")
+            raise OSError("the disk is full")
+
+        driver.keep = keep
+        driver.run(stack.start)
+        driver.stop()
+        return order
+
+    order = asyncio.run(run())
+    assert order[0] == "kept 0"
+    assert order[1] == "effect"
+    assert "event" in order
+    assert "the disk is full" in caplog.text

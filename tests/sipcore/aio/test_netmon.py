@@ -93,3 +93,33 @@ def test_a_monitor_that_fails_polls(monkeypatch: pytest.MonkeyPatch, caplog: pyt
     monkeypatch.setattr(netmon, "_subscribe", broken)
     assert watched(HOME, GONE, netlink=True) == [GONE]
     assert "falls back to polling" in caplog.text
+
+
+def test_the_first_change_after_a_connection_is_told() -> None:
+    """The way to the server is known from the connection on, not from the next look at it."""
+
+    async def run() -> list[NetworkView]:
+        told: list[NetworkView] = []
+        peers = iter([None, "192.0.2.200", "192.0.2.200"])
+        monitor = NetworkMonitor(told.append, lambda: next(peers), looker=Views(HOME, HOME, AWAY), netlink=False)
+        monitor.start()
+        monitor.connected()
+        monitor._check()
+        monitor.close()
+        return told
+
+    assert asyncio.run(run()) == [AWAY]
+
+
+def test_a_connection_that_proves_the_network_up_is_told() -> None:
+    """Being offline was a mistake, or is over."""
+
+    async def run() -> list[NetworkView]:
+        told: list[NetworkView] = []
+        monitor = NetworkMonitor(told.append, lambda: "192.0.2.200", looker=Views(GONE, HOME), netlink=False)
+        monitor.start()
+        monitor.connected()
+        monitor.close()
+        return told
+
+    assert asyncio.run(run()) == [GONE, HOME]

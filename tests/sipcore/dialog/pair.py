@@ -69,7 +69,7 @@ class Agent:
         self.layer.flow_opened(self.flow, ViaTemplate(self.transport, f"{self.name}{self.flow}.invalid"))
         contact = NameAddr.parse(f"<sip:{self.name}@{self.name}{self.flow}.invalid;transport=ws>")
         if recovered:
-            self.calls.flow_recovered(self.flow, contact, now)
+            self.calls.flow_recovered(self.flow, contact, now, secure=self.transport in ("WSS", "TLS"))
         else:
             self.calls.set_flow(self.flow, contact, now)
 

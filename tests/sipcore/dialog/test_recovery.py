@@ -1,11 +1,23 @@
 """Calls outlive their signalling (docs/resilience.md 3.1)."""
 
+from dataclasses import replace
+
 import pytest
 
 from sipcore.dialog.core import CallSettings
-from sipcore.events import CallEnded, CallState, EndedBy, HoldChanged, IncomingCall, VerbFailed
+from sipcore.events import (
+    CallEnded,
+    CallState,
+    EndedBy,
+    HoldChanged,
+    IncomingCall,
+    MediaNegotiated,
+    SignallingChanged,
+    VerbFailed,
+)
+from sipcore.media import CryptoKey, Profile
 from sipcore.message.message import Request
-from tests.sipcore.dialog.pair import MEDIA, MOVED_MEDIA, Pair
+from tests.sipcore.dialog.pair import MEDIA, MOVED_MEDIA, OTHER_MEDIA, Pair, summary
 from tests.sipcore.dialog.solo import Solo
 
 
@@ -14,6 +26,15 @@ def lose(solo: Solo, seconds: float = 0.0) -> None:
     solo.flush()
     solo.alice.disconnect(solo.now)
     solo.run(seconds)
+
+
+def sleep(solo: Solo, seconds: float) -> None:
+    """The machine is suspended."""
+    solo.flush()
+    solo.alice.layer.resumed(seconds)
+    solo.alice.calls.resumed(seconds)
+    solo.now += seconds
+    solo.run(0)
 
 
 def recover(solo: Solo) -> None:
@@ -165,7 +186,7 @@ def test_the_session_timer_ends_nothing_while_nobody_can_be_told() -> None:
 
 
 def test_a_call_that_rings_here_can_be_answered_after_the_recovery() -> None:
-    """The 180 is repeated on the new flow, and the 200 goes there."""
+    """The 180 is repeated on the new flow, the caller is asked for, and the 200 goes there."""
     solo = Solo()
     solo.receive(solo.invite(sdp=solo.offer()))
     call = solo.alice.incoming
@@ -173,9 +194,42 @@ def test_a_call_that_rings_here_can_be_answered_after_the_recovery() -> None:
     solo.take()
     lose(solo, 10)
     recover(solo)
-    assert solo.ladder() == ["180 INVITE"]
+    ringing, question = solo.take()
+    assert (summary(ringing), summary(question)) == ("180 INVITE", "INFO")
+    assert isinstance(question, Request)
+    solo.reply(question, 200)
+    assert solo.alice.calls.urgent
     solo.alice.calls.answer(call, MEDIA, solo.now)
     assert solo.ladder() == ["200 INVITE"]
+
+
+def test_a_caller_who_gave_up_during_the_outage_is_found_out() -> None:
+    """The CANCEL was lost; without an answer nothing else would tell, and the phone would ring on."""
+    solo = Solo()
+    solo.receive(solo.invite(sdp=solo.offer()))
+    call = solo.alice.incoming
+    solo.alice.calls.ring(call, solo.now)
+    lose(solo, 10)
+    recover(solo)
+    solo.reply(solo.request("INFO"), 200)
+    solo.run(5)
+    solo.reply(solo.request("INFO"), 481)
+    assert solo.ladder() == ["487 INVITE"]
+    assert solo.alice.ended is not None
+    assert (solo.alice.ended.by, solo.alice.ended.status) == (EndedBy.REMOTE, 487)
+    assert solo.alice.calls.live == ()
+
+
+def test_a_caller_nobody_can_tell_of_is_still_expected() -> None:
+    """Only the word that there is no such call ends it."""
+    solo = Solo()
+    solo.receive(solo.invite(sdp=solo.offer()))
+    call = solo.alice.incoming
+    solo.alice.calls.ring(call, solo.now)
+    lose(solo, 1)
+    recover(solo)
+    solo.reply(solo.request("INFO"), 405)
+    assert solo.alice.calls.live == (call,)
 
 
 def test_answering_during_the_outage_waits_for_the_ack_without_giving_up() -> None:
@@ -212,14 +266,46 @@ def test_a_reinvite_of_theirs_waits_for_its_ack_again_after_the_recovery() -> No
 
 
 def test_a_call_nobody_answered_yet_ends_with_the_connection() -> None:
-    """Its INVITE died with the flow; there is no dialog to save."""
+    """Its INVITE died with the flow; there is no dialog to save. A BYE in the early one (§15) stops the ringing."""
     solo = Solo()
     _, invite = solo.dial()
     solo.reply(invite, 180)
+    solo.take()
     lose(solo)
     assert solo.alice.ended is not None
     assert (solo.alice.ended.by, solo.alice.ended.status) == (EndedBy.ERROR, 503)
     assert solo.alice.calls.live == ()
+    assert solo.alice.calls.pending_farewells == 1
+    recover(solo)
+    bye = solo.request("BYE")
+    assert (bye.call_id, bye.to.tag, bye.from_.tag) == (invite.call_id, "bob", invite.from_.tag)
+    assert bye.cseq.number > invite.cseq.number
+    solo.reply(bye, 200)
+    assert solo.alice.calls.pending_farewells == 0
+
+
+def test_an_invite_that_nobody_answered_at_all_is_not_sent_again() -> None:
+    """It may have arrived, and another might ring twice."""
+    solo = Solo()
+    solo.dial()
+    lose(solo)
+    recover(solo)
+    assert solo.ladder() == []
+    assert solo.alice.calls.pending_farewells == 0
+
+
+def test_a_call_taken_back_in_vain_is_ended_after_the_recovery() -> None:
+    """The CANCEL died with the flow: the far end would ring on."""
+    solo = Solo()
+    call, invite = solo.dial()
+    solo.reply(invite, 180)
+    solo.alice.calls.hang_up(call, solo.now)
+    lose(solo)
+    assert solo.alice.ended is not None
+    assert solo.alice.ended.by is EndedBy.LOCAL
+    solo.take()
+    recover(solo)
+    assert solo.ladder() == ["BYE"]
 
 
 def test_a_2xx_taken_while_the_connection_is_gone_is_acknowledged_when_it_is_repeated() -> None:
@@ -235,16 +321,22 @@ def test_a_2xx_taken_while_the_connection_is_gone_is_acknowledged_when_it_is_rep
     assert solo.alice.calls.live == (call,)
 
 
-def test_a_dtmf_digit_during_the_outage_is_said_to_have_failed() -> None:
-    """A digit that comes a minute later is worse than none."""
+def test_digits_during_the_outage_are_sent_once_the_far_end_is_reached() -> None:
+    """In order, after the re-INVITE that restored the routing."""
     solo = Solo()
-    call, _, _ = solo.connect_call()
+    call, _, ok = solo.connect_call()
     lose(solo)
-    solo.alice.calls.send_info_dtmf(call, "5", solo.now)
-    solo.flush()
-    assert solo.alice.seen(VerbFailed)[0].verb == "dtmf"
+    for digit in "159":
+        solo.alice.calls.send_info_dtmf(call, digit, solo.now)
+    solo.run(20)
     recover(solo)
-    assert solo.ladder() == ["INVITE"]
+    (refresh,) = solo.take()
+    assert isinstance(refresh, Request)
+    solo.reply(refresh, 200, sdp=ok.body)
+    ack, *infos = solo.take()
+    assert summary(ack) == "ACK"
+    assert [info.body.splitlines()[0] for info in infos] == [b"Signal=1", b"Signal=5", b"Signal=9"]
+    assert solo.alice.seen(VerbFailed) == []
 
 
 def test_both_sides_recover_at_once() -> None:
@@ -264,20 +356,274 @@ def test_both_sides_recover_at_once() -> None:
     assert pair.bob.ended is not None
 
 
-def test_a_sleep_shifts_our_own_waits_but_not_the_session_timer() -> None:
-    """A phone that slept an hour did not ring for an hour; its peer's session did run out."""
+def test_a_sleep_shifts_our_own_waits() -> None:
+    """A phone that slept an hour did not ring for an hour."""
     solo = Solo()
     solo.receive(solo.invite(sdp=solo.offer()))
     solo.flush()
-    solo.alice.layer.resumed(3600)
-    solo.alice.calls.resumed(3600)
-    solo.now += 3600
-    solo.run(1)
+    sleep(solo, 3600)
     assert len(solo.alice.seen(IncomingCall)) == 1
     assert solo.alice.ended is None
-    timed = Solo()
-    timed.connect_call(headers=(("Session-Expires", "90;refresher=uas"),))
-    timed.alice.calls.resumed(3600)
-    timed.now += 3600
-    timed.run(0)
-    assert timed.ladder() == ["BYE"]
+
+
+@pytest.mark.parametrize(("status", "ends"), [(200, False), (481, True)])
+def test_a_session_that_ran_out_in_a_sleep_ends_only_by_the_peers_word(status: int, ends: bool) -> None:
+    """RFC 4028 §10 lets us hang up; the user would rather have the call that is still there."""
+    solo = Solo()
+    _, _, ok = solo.connect_call(headers=(("Session-Expires", "90;refresher=uas"),))
+    sleep(solo, 3600)
+    refresh = solo.request("INVITE")
+    headers = (("Session-Expires", "90;refresher=uas"),) if status == 200 else ()
+    solo.reply(refresh, status, sdp=ok.body if status == 200 else None, headers=headers)
+    assert solo.ladder() == (["ACK", "BYE"] if ends else ["ACK"])
+    assert (CallState.ENDING in solo.alice.states) == ends
+    if not ends:
+        solo.run(61)
+        assert solo.ladder() == ["BYE"]  # awake, the timer counts as before
+
+
+def test_a_session_that_ran_out_in_a_sleep_is_given_up_when_nobody_answers() -> None:
+    """Half a minute is what a transaction takes."""
+    solo = Solo()
+    solo.connect_call(headers=(("Session-Expires", "90;refresher=uas"),))
+    sleep(solo, 3600)
+    assert solo.ladder() == ["INVITE"]
+    solo.run(33)
+    assert solo.ladder() == ["BYE"]
+
+
+def test_our_own_refresh_that_a_sleep_delayed_is_sent_at_once() -> None:
+    """RFC 4028 §10: half of the interval went by while nobody could."""
+    solo = Solo()
+    solo.connect_call(headers=(("Session-Expires", "1800;refresher=uac"),))
+    sleep(solo, 1200)
+    assert solo.ladder() == ["INVITE"]
+
+
+# --- whether the far end can be reached ------------------------------------------------------------------------
+
+
+def signalling(solo: Solo) -> list[bool]:
+    """What was told of the far end's being reached, in order."""
+    return [event.up for event in solo.alice.seen(SignallingChanged)]
+
+
+def test_lost_signalling_is_told_and_so_is_its_return() -> None:
+    """It is back when the far end has answered on the new flow, not when there is a flow."""
+    solo = Solo()
+    _, _, ok = solo.connect_call()
+    lose(solo)
+    assert signalling(solo) == [False]
+    recover(solo)
+    assert signalling(solo) == [False]
+    solo.reply(solo.request("INVITE"), 200, sdp=ok.body)
+    assert signalling(solo) == [False, True]
+    lose(solo, 5)
+    recover(solo)
+    solo.receive(solo.within("INFO", ok))
+    assert signalling(solo) == [False, True, False, True]
+
+
+def test_a_lost_refresh_is_sent_until_the_far_end_answers() -> None:
+    """A call that is heard goes on however long that takes."""
+    solo = Solo()
+    call, _, ok = solo.connect_call()
+    lose(solo, 5)
+    recover(solo)
+    for _ in range(12):
+        solo.request("INVITE")
+        while not solo.sent:
+            solo.run(1)
+    assert solo.alice.seen(VerbFailed) == []
+    assert solo.alice.calls.live == (call,)
+    solo.reply(solo.request("INVITE"), 200, sdp=ok.body)
+    assert signalling(solo) == [False, True]
+
+
+def test_a_pbx_that_stays_overloaded_is_asked_less_and_less() -> None:
+    """4, 8, 16, then every 30 s."""
+    solo = Solo()
+    solo.connect_call()
+    lose(solo)
+    recover(solo)
+    waits = []
+    for _ in range(12):
+        solo.reply(solo.request("INVITE"), 503)
+        solo.take()
+        asked = solo.now
+        while not solo.sent:
+            solo.run(0.5)
+        waits.append(round(solo.now - asked))
+    assert waits[:5] == [4, 8, 16, 30, 30]
+    assert waits[-1] == 30
+
+
+def test_a_refused_hold_does_not_cost_the_new_contact() -> None:
+    """What was refused is the change, so the refresh goes alone."""
+    solo = Solo()
+    call, invite, ok = solo.connect_call()
+    lose(solo)
+    solo.alice.calls.hold(call, solo.now)
+    recover(solo)
+    solo.reply(solo.request("INVITE"), 488)
+    (failed,) = solo.alice.seen(VerbFailed)
+    assert failed.verb == "hold"
+    refresh = solo.request("INVITE")
+    assert refresh.body == invite.body
+    solo.reply(refresh, 200, sdp=ok.body)
+    assert signalling(solo) == [False, True]
+
+
+def test_media_that_moved_is_told_with_the_new_contact() -> None:
+    """S4: one re-INVITE says both; keys, formats and the kind of stream stay."""
+    pair = Pair()
+    alice, _ = pair.connect_call()
+    pair.alice.disconnect(pair.now)
+    pair.alice.calls.move_media(alice, replace(MOVED_MEDIA, profile=Profile.RTP_SAVP, codecs=()), pair.now)
+    pair.run(5)
+    pair.wire.clear()
+    pair.alice.connect(pair.now, recovered=True)
+    pair.settle()
+    assert pair.flow == ["alice INVITE", "bob 200 INVITE", "alice ACK"]
+    (offer,) = [m.body for _, _, m in pair.wire if isinstance(m, Request) and m.method == "INVITE"]
+    assert b"c=IN IP4 198.51.100.7" in offer
+    assert b"m=audio 6000 RTP/AVP 0 8 13 101" in offer
+    assert pair.bob.seen(MediaNegotiated)[-1].parameters.remote_address == "198.51.100.7"
+
+
+# --- media_timeout ---------------------------------------------------------------------------------------------
+
+
+def test_silence_and_lost_signalling_together_end_a_call() -> None:
+    """3.1: silent for ``media_timeout`` and signalling not restored. The BYE is said when it can be."""
+    solo = Solo()
+    call, _, _ = solo.connect_call()
+    lose(solo, 10)
+    solo.alice.calls.media_silent(call, solo.now)
+    solo.run(31.9)
+    assert not solo.alice.seen(CallEnded)
+    solo.run(0.2)
+    assert solo.alice.ended is not None
+    assert (solo.alice.ended.by, solo.alice.ended.status) == (EndedBy.ERROR, 408)
+    assert solo.alice.ended.reason == "Nothing was heard for 32 s, and the PBX could not be reached."
+    assert solo.alice.calls.live == ()
+    recover(solo)
+    assert solo.ladder() == ["BYE"]
+
+
+def test_silence_from_before_the_loss_counts_from_the_loss() -> None:
+    """A far end that is quiet by nature gets the full time to be reached again."""
+    solo = Solo()
+    call, _, _ = solo.connect_call()
+    solo.alice.calls.media_silent(call, solo.now - 300)
+    solo.run(100)
+    assert not solo.alice.seen(CallEnded)
+    lose(solo, 31.9)
+    assert not solo.alice.seen(CallEnded)
+    solo.run(0.2)
+    assert solo.alice.ended is not None
+
+
+def test_live_media_is_never_dropped() -> None:
+    """Hours without signalling."""
+    solo = Solo()
+    call, _, _ = solo.connect_call()
+    lose(solo)
+    for _ in range(100):
+        solo.alice.calls.media_silent(call, solo.now - 3)
+        solo.run(20)
+        solo.alice.calls.media_silent(call, None)
+        solo.run(60)
+    assert solo.alice.calls.live == (call,)
+
+
+def test_signalling_that_is_back_in_time_saves_a_silent_call() -> None:
+    """The far end says that it is there, and that is enough."""
+    solo = Solo()
+    call, _, ok = solo.connect_call()
+    lose(solo)
+    solo.alice.calls.media_silent(call, solo.now)
+    solo.run(20)
+    recover(solo)
+    solo.reply(solo.request("INVITE"), 200, sdp=ok.body)
+    solo.run(500)
+    assert solo.alice.calls.live == (call,)
+
+
+def test_a_registered_phone_gives_up_a_silent_call_whose_far_end_never_answers() -> None:
+    """There is a flow, but not to the far end."""
+    solo = Solo()
+    call, _, _ = solo.connect_call()
+    lose(solo)
+    solo.alice.calls.media_silent(call, solo.now)
+    solo.run(5)
+    recover(solo)
+    solo.run(28)
+    assert solo.alice.ended is not None or CallState.ENDING in solo.alice.states
+
+
+def test_on_hold_nothing_is_to_be_heard() -> None:
+    """Whom we hold may be silent for as long as it takes."""
+    pair = Pair()
+    alice, _ = pair.connect_call()
+    pair.alice.calls.media_silent(alice, pair.now)
+    pair.alice.calls.hold(alice, pair.now)
+    pair.settle()
+    pair.alice.disconnect(pair.now)
+    pair.run(500)
+    assert pair.alice.calls.live == (alice,)
+
+
+def test_a_sleep_is_no_silence() -> None:
+    """Neither side could be heard then."""
+    solo = Solo()
+    call, _, _ = solo.connect_call()
+    lose(solo)
+    solo.alice.calls.media_silent(call, solo.now)
+    solo.run(10)
+    sleep(solo, 3600)
+    solo.run(21.9)
+    assert not solo.alice.seen(CallEnded)
+    solo.run(0.2)
+    assert solo.alice.ended is not None
+
+
+def test_media_timeout_can_be_turned_off() -> None:
+    """0: the user alone decides."""
+    solo = Solo(settings=CallSettings(media_timeout=0))
+    call, _, _ = solo.connect_call()
+    lose(solo)
+    solo.alice.calls.media_silent(call, solo.now)
+    solo.run(5000)
+    assert solo.alice.calls.live == (call,)
+
+
+def test_what_is_told_of_a_call_that_is_gone_is_ignored() -> None:
+    """Sound reports come from another thread, late."""
+    solo = Solo()
+    solo.alice.calls.media_silent("nobody", solo.now)
+    assert solo.alice.next_timeout() is None
+
+
+def test_keys_do_not_travel_over_a_connection_in_the_clear() -> None:
+    """RFC 4568 §7: a failover to a server without encryption costs the routing of the call, not its secrecy."""
+    pair = Pair()
+    keyed = [
+        replace(media, profile=Profile.RTP_SAVP, crypto=(CryptoKey(1, "AES_CM_128_HMAC_SHA1_80", letter * 40),))
+        for media, letter in ((MEDIA, "A"), (OTHER_MEDIA, "B"))
+    ]
+    for agent in (pair.alice, pair.bob):
+        agent.connect(pair.now, recovered=True)
+    call = pair.alice.calls.dial("bob", keyed[0], pair.now)
+    pair.settle()
+    pair.bob.calls.answer(pair.bob.incoming, keyed[1], pair.now)
+    pair.settle()
+    pair.alice.disconnect(pair.now)
+    pair.alice.transport = "WS"
+    pair.wire.clear()
+    pair.alice.connect(pair.now, recovered=True)
+    pair.settle()
+    assert pair.flow == []
+    (failed,) = pair.alice.seen(VerbFailed)
+    assert (failed.verb, failed.status) == ("refresh", 488)
+    assert pair.alice.calls.live == (call,)

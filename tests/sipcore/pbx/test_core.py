@@ -18,6 +18,7 @@ from sipcore.events import (
     IncomingCall,
     MediaNegotiated,
     OpenFlow,
+    RegistrationRefused,
     RegistrationState,
     Transmit,
 )
@@ -185,3 +186,17 @@ def test_nothing_from_the_network_raises(data: bytes) -> None:
     wire = registered()
     wire.pbx.receive(data, FLOW, wire.now)
     wire.pbx.effects()
+
+
+def test_a_busy_registrar_says_when_to_come_back() -> None:
+    """RFC 3261 §20.33, as the demo's chaos key shows it: refused twice, obeyed to the second, then registered."""
+    wire = Wire()
+    wire.pbx.refuse_registrations(503, 2, retry_after_s=5)
+    wire.phone.start(wire.now)
+    wire.settle()
+    states = []
+    for wait_s in (4.9, 5.0, 0.5):
+        wire.later(wait_s)
+        states.append(wire.phone.registration_state.value)
+    assert states == ["registering", "registering", "registered"]
+    assert len([event for event in wire.heard if isinstance(event, RegistrationRefused) and event.status == 503]) == 2

@@ -389,3 +389,19 @@ def _seconds_from_return_to_attempt(supervisor: FlowSupervisor, *, outage_s: flo
         assert deadline is not None
         now = deadline
         supervisor.handle_timeout(now)
+
+
+def test_a_working_flow_stays_and_the_next_one_goes_to_the_first_server_again() -> None:
+    """resilience.md 3.7: the first server's return costs nobody a connection."""
+    bench = Bench(A, B)
+    bench.flow.start(bench.now)
+    bench.fail()
+    bench.open()
+    bench.flow.proven()
+    assert bench.of(OpenFlow)[-1].server == B
+    bench.now += 3600.0
+    bench.flow.handle_timeout(bench.now)
+    assert bench.flow.is_open
+    bench.flow.closed(bench.flow.flow, "reset", bench.now)
+    bench.sleep()
+    assert bench.of(OpenFlow)[-1].server == A

@@ -11,11 +11,12 @@ from sipcore.auth.credentials import Credentials
 from sipcore.auth.verifier import Verdict as Worth
 from sipcore.auth.verifier import Verifier
 from sipcore.config import Account, ServerAddress
+from sipcore.errors import ParseError
 from sipcore.ids import IdSource
 from sipcore.message.message import Request, Response
 from sipcore.message.uri import Uri
 from sipcore.resilience.policy import Verdict
-from sipcore.resilience.registrar import Accepted, Refused, Registrar
+from sipcore.resilience.registrar import Accepted, BindingSnapshot, Refused, Registrar
 
 CONTACT = Uri.parse("sip:1001@abc.invalid;transport=ws")
 INSTANCE = "urn:uuid:00000000-0000-1000-8000-000A95A0E128"
@@ -221,3 +222,40 @@ def test_retry_after(value: str, seconds: float | None) -> None:
 def test_provisional_responses_change_nothing() -> None:
     speaker = registrar()
     assert speaker.on_response(answer(speaker.begin(CONTACT), 100)) is None
+
+
+def test_another_process_refreshes_the_same_binding() -> None:
+    """§10.2: the same Call-ID, and "a UA MUST increment the CSeq value by one for each REGISTER request"."""
+    first = registrar()
+    requests = [first.begin(CONTACT) for _ in range(30)]
+    kept = {first.snapshot("abc.invalid")}
+    second = registrar()
+    second.restore_untrusted(kept.pop())
+    again = second.begin(CONTACT)
+    assert again.call_id == requests[0].call_id
+    assert again.cseq.number > requests[-1].cseq.number
+    assert second.snapshot("abc.invalid").cseq > again.cseq.number
+
+
+def test_what_is_kept_of_a_binding_changes_once_in_a_hundred_requests() -> None:
+    """Or every refresh would be a write."""
+    one = registrar()
+    kept = set()
+    for _ in range(200):
+        number = one.begin(CONTACT).cseq.number
+        snapshot = one.snapshot("")
+        assert number < snapshot.cseq
+        kept.add(snapshot)
+    assert len(kept) in (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("call_id", "cseq"), [("", 1), ("a b", 1), ("a\r\nb", 1), ("é", 1), ("x" * 300, 1), ("ok", -1), ("ok", 2**31)]
+)
+def test_a_damaged_binding_is_refused(call_id: str, cseq: int) -> None:
+    """Nothing of it reaches a header."""
+    one = registrar()
+    before = one.call_id
+    with pytest.raises(ParseError):
+        one.restore_untrusted(BindingSnapshot(call_id=call_id, cseq=cseq))
+    assert one.call_id == before

@@ -20,12 +20,12 @@ from sipcore.events import (
 from sipcore.ids import IdSource
 from sipcore.resilience.policy import Verdict
 from sipcore.resilience.registrar import Refused
-from sipcore.resilience.registration import (
+from sipcore.resilience.registration import RegistrationSupervisor
+from sipcore.resilience.registration_outputs import (
     ParkFlow,
     ReformFlow,
     RegistrationGaveUp,
     RegistrationOutput,
-    RegistrationSupervisor,
     SendRegister,
     WantFlow,
 )
@@ -438,3 +438,41 @@ def test_log_lines_as_promised(caplog: pytest.LogCaptureFixture) -> None:
         "Registration successful",
     ):
         assert line in lines
+
+
+def test_refused_credentials_are_counted_over_two_series() -> None:
+    """Two refusals, a lost flow, a third one: that was the last attempt, whatever the new series has left."""
+    bench = Bench()
+    bench.start()
+    bench.registration.timed_out(6.0, bench.now)
+    bench.up()
+    bench.sleep()
+    for _ in range(2):
+        bench.refuse(401, Verdict.CREDENTIALS)
+        if bench.registration.state is State.RETRY_WAIT:
+            bench.sleep()
+    assert bench.registration.state is State.LAST_WAIT
+    bench.down()
+    bench.up()
+    assert bench.registration.state is State.SENDING
+    bench.refuse(401, Verdict.CREDENTIALS)
+    assert bench.registration.state is State.LAST_WAIT
+    bench.sleep()
+    assert bench.of(RegistrationGaveUp) == [RegistrationGaveUp(3, "401 No")]
+    assert bench.sleep() >= 600.0
+
+
+def test_retry_after_outlives_the_attempts_of_the_transport() -> None:
+    """A flow that comes back sooner is not registered on before the PBX allowed it, and then quietly."""
+    bench = Bench()
+    bench.start()
+    bench.refuse(503, retry_after_s=20.0)
+    told = len(bench.of(RegistrationAttempt))
+    bench.down()
+    bench.registration.transport_gave_up("refused", bench.now)
+    bench.now += 5.0
+    bench.up(quiet=True)
+    assert bench.sent == 1
+    assert bench.sleep() == 15.0
+    assert bench.sent == 2
+    assert len(bench.of(RegistrationAttempt)) == told

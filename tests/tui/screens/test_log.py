@@ -71,7 +71,7 @@ def test_ctrl_l_shows_both_and_asks_only_while_it_is_open(tmp_path: Path) -> Non
             await pilot.press("ctrl+l")
             await until(pilot, lambda: "one line of the log" in shown(app) and "Connection lost: pulled" in shown(app))
             await pilot.press("escape")
-            await until(pilot, lambda: len(app.screen_stack) == 2)
+            await until(pilot, lambda: len(app.screen_stack) == 1)
             asked = len([item for item in engine.polls if isinstance(item, TailLog)])
             await pilot.pause(0.1)
             assert len([item for item in engine.polls if isinstance(item, TailLog)]) == asked

@@ -121,7 +121,7 @@ def test_escape_warns_once_of_what_is_not_saved(tmp_path: Path) -> None:
             await pilot.press("x", "escape")
             await until(pilot, lambda: "Not saved yet" in shown(app))
             await pilot.press("escape")
-            await until(pilot, lambda: len(app.screen_stack) == 2)
+            await until(pilot, lambda: len(app.screen_stack) == 1)
             assert changes(engine) == []
 
     asyncio.run(scenario())

@@ -81,7 +81,7 @@ def test_it_writes_the_file_starts_the_engine_and_ends_at_the_phone(tmp_path: Pa
             await pilot.press("ctrl+n")
             await until(pilot, lambda: cmd.Hangup("a") in engine.commands and "The phone is ready" in shown(app))
             await pilot.press("ctrl+n")
-            await until(pilot, lambda: len(app.screen_stack) == 2)
+            await until(pilot, lambda: len(app.screen_stack) == 1)
 
     asyncio.run(scenario())
 

@@ -83,6 +83,15 @@ def test_silence_is_said() -> None:
     assert joined([note_row(silent, dtmf="")]) == ["Nothing is heard from the far end"]
 
 
+def test_note_says_that_a_call_goes_on_without_its_signalling() -> None:
+    """Unless it is not heard either, which is worse."""
+    call = replace(IN_CALL.calls[0], signalling_lost=True)
+    lost = replace(IN_CALL, calls=(call,))
+    assert joined([note_row(lost, dtmf="")]) == ["Signalling lost, audio up"]
+    dead = replace(IN_CALL, calls=(replace(call, media_silent=True),))
+    assert joined([note_row(dead, dtmf="")]) == ["Nothing is heard from the far end"]
+
+
 def test_no_call_says_what_to_do() -> None:
     assert joined(call_rows(IDLE, width=60)) == ["No call. Type a number to dial."]
     assert note_row(IDLE, dtmf="1") == []

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from rich.cells import cell_len
 
 from phone.protocol.snapshots import AudioSlice, CallMedia, TransportSlice, VoicemailSlice
 from phone.state import PhoneState
 from tests.tui.scenes import IDLE, IN_CALL, RECONNECTING, REFUSED
+from tui.i18n import set_language
 from tui.widgets.key_hints import hints_row
 from tui.widgets.levels import SILENCE_DBFS, bar, figure, levels_row
 from tui.widgets.quality import grade, quality_row
@@ -25,7 +27,7 @@ def joined(row: list[tuple[str, str]]) -> str:
         (IDLE, "● REGISTERED 1001@pbx.example.com │ VM 2 │ Missed 1 │ PBX 12 ms │ sound ok"),
         (REFUSED, "✗ FAILED 1001@pbx.example.com │ VM 2 │ Missed 1 │ PBX 12 ms │ sound ok"),
         (replace(RECONNECTING, voicemail=VoicemailSlice()), "◐ CONNECTING 1001@pbx.example.com │ Missed 1 │ sound ok"),
-        (PhoneState(), "○ NOT REGISTERED  │ Missed 1 │ sound ok"),
+        (PhoneState(), "○ NOT REGISTERED │ Missed 1 │ sound ok"),
     ],
 )
 def test_the_status_line(state: PhoneState, text: str) -> None:
@@ -40,6 +42,64 @@ def test_the_status_line_tells_of_trouble_in_words() -> None:
     assert joined(status_row(silent, missed=0, attached=True)).endswith("no sound")
     registering = replace(RECONNECTING, transport=TransportSlice(state="connected"))
     assert "REGISTERING" in joined(status_row(registering, missed=0, attached=True))
+
+
+LONG = replace(
+    IDLE,
+    registration=replace(IDLE.registration, account="1001@telephony.support.example.com"),
+    voicemail=VoicemailSlice(waiting=True, new=12),
+    audio=AudioSlice(problem="input"),
+)
+
+
+@pytest.mark.parametrize("language", ["en", "es", "pseudo"])
+@pytest.mark.parametrize("state", [IDLE, LONG, RECONNECTING, REFUSED], ids=["idle", "long", "reconnecting", "refused"])
+def test_the_status_line_is_shortened_by_whole_words(language: str, state: PhoneState) -> None:
+    """What matters least goes first; nothing is cut in the midst of a word."""
+    set_language(language)
+    try:
+        whole = joined(status_row(state, missed=13, attached=True, width=500)).split(" │ ")
+        for width in range(36, 140):
+            row = joined(status_row(state, missed=13, attached=True, width=width))
+            assert cell_len(row) <= width
+            parts = row.split(" │ ")
+            assert all(part in whole for part in parts[1:])
+            assert whole[0].startswith(parts[0])
+    finally:
+        set_language("en")
+
+
+def test_what_matters_is_left_on_a_narrow_line() -> None:
+    rows = {width: joined(status_row(LONG, missed=13, attached=True, width=width)) for width in (80, 60, 46, 34, 26)}
+    assert rows == {
+        80: "● REGISTERED 1001 │ VM 12 │ Missed 13 │ PBX 12 ms │ no sound",
+        60: "● REGISTERED 1001 │ VM 12 │ Missed 13 │ PBX 12 ms │ no sound",
+        46: "● REGISTERED 1001 │ Missed 13 │ no sound",
+        34: "● REGISTERED 1001 │ no sound",
+        26: "● REGISTERED │ no sound",
+    }
+
+
+def test_the_spanish_status_line_fits_80_columns() -> None:
+    set_language("es")
+    try:
+        row = joined(status_row(IDLE, missed=3, attached=True, width=80))
+    finally:
+        set_language("en")
+    assert row == "● REGISTRADO 1001@pbx.example.com │ Buzón 2 │ Perdidas 3 │ Centralita 12 ms"
+
+
+@pytest.mark.parametrize("language", ["en", "es", "pseudo"])
+def test_how_to_leave_is_always_among_the_keys(language: str) -> None:
+    set_language(language)
+    try:
+        for width in range(20, 200):
+            row = joined(hints_row(width))
+            assert row.rstrip().startswith("F1 ") or width < 40
+            assert "F10 " in row
+            assert cell_len(row) <= width or row.count("F") == 1
+    finally:
+        set_language("en")
 
 
 def test_the_quality_line() -> None:
@@ -75,8 +135,8 @@ def test_bars(dbfs: float, text: str, role: str) -> None:
 
 
 def test_levels() -> None:
-    assert joined(levels_row(-30, -96)) == "Mic █████·····  Speaker ··········"
-    assert joined(levels_row(-30, -30, muted=True)) == "Mic ··········  Speaker █████·····  MUTED"
+    assert joined(levels_row(-30, -96)) == "Mic █████·····  ·········· Speaker"
+    assert joined(levels_row(-30, -30, muted=True)) == "Mic ··········  █████····· Speaker  MUTED"
     assert figure({"input_dbfs": -20}, "input_dbfs") == -20
     assert figure({"input_dbfs": "x"}, "input_dbfs") == SILENCE_DBFS
     assert figure(None, "input_dbfs") == SILENCE_DBFS

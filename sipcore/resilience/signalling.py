@@ -1,0 +1,38 @@
+"""What the lifeline tells the calls, and status displays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sipcore.events import FlowId
+    from sipcore.message.uri import Uri
+
+
+@dataclass(frozen=True, slots=True)
+class SignallingReady:
+    """Registered on a flow for the first time: dialogs can be told where we are now."""
+
+    flow: FlowId
+    contact: Uri
+    secure: bool
+    """Whether the flow is encrypted."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignallingDown:
+    """The flow is gone."""
+
+    flow: FlowId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryStatus:
+    """Attempt ``attempt`` of ``maximum`` is running, or was the last; ``next_in_s`` is None while none is planned."""
+
+    what: str
+    attempt: int
+    maximum: int
+    next_in_s: float | None
