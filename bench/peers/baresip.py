@@ -60,7 +60,7 @@ _ENTER = 'mount -t proc proc "$1/proc" && exec chroot "$1" stdbuf -oL baresip -v
 
 
 class Baresip(Caller):
-    """Registers every 90 s, as often as the others send their keep-alive."""
+    """Registers every 81 s (90 per cent of `regint`), about as often as the others send their keep-alive."""
 
     def __init__(self, uri: str, username: str, password: str, *, command_prefix: Sequence[str]) -> None:
         self._root = cache.ensure_baresip()

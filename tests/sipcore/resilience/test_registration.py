@@ -451,12 +451,13 @@ def test_refused_credentials_are_counted_over_two_series() -> None:
         bench.refuse(401, Verdict.CREDENTIALS)
         if bench.registration.state is State.RETRY_WAIT:
             bench.sleep()
-    assert bench.registration.state is State.LAST_WAIT
+    states = [bench.registration.state]
     bench.down()
     bench.up()
-    assert bench.registration.state is State.SENDING
+    states.append(bench.registration.state)
     bench.refuse(401, Verdict.CREDENTIALS)
-    assert bench.registration.state is State.LAST_WAIT
+    states.append(bench.registration.state)
+    assert states == [State.LAST_WAIT, State.SENDING, State.LAST_WAIT]
     bench.sleep()
     assert bench.of(RegistrationGaveUp) == [RegistrationGaveUp(3, "401 No")]
     assert bench.sleep() >= 600.0
