@@ -51,9 +51,9 @@ def test_another_address_after_a_time_without_a_link(
         said = scene.said().between(distant_pbx.address, cellular.theirs)
         print(f"{kind.name}: first heard {(heard.first_at - up_at) * 1000:.0f} ms after link up, ", end="")
         print(f"first said {(said.first_at - up_at) * 1000:.0f} ms, then {heard.longest_gap_ms:.0f} ms at most")
-        assert heard.first_at - up_at < 1
-        assert said.first_at - up_at < 1
-        assert heard.longest_gap_ms < 500
+        assert heard.first_at - up_at < 2
+        assert said.first_at - up_at < 2
+        assert heard.longest_gap_ms < 1000
         assert scene.sounds_both_ways()
         if kind is PLAIN:
             assert scene.sip is not None
@@ -78,6 +78,6 @@ def test_another_route_while_the_old_link_is_still_up(
         moved = heard.between(distant_pbx.address, cable.theirs)
         print(f"moved after {(moved.first_at - scene.fault_at) * 1000:.0f} ms, ", end="")
         print(f"longest gap {heard.longest_gap_ms:.0f} ms, {heard.lost} lost")
-        assert heard.longest_gap_ms < 500
+        assert heard.longest_gap_ms < 1000
         assert moved.first_at - scene.fault_at < 1
         assert scene.sounds_both_ways()

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.lab
 
-GAP_MS = 200
-"""Of a stream that never stopped: two shared cores are late now and then."""
+GAP_MS = 1000
+"""Of a stream that never stopped: far below the shortest outage, far above how late two shared cores are."""
 
 
 @pytest.fixture

@@ -220,6 +220,7 @@ def running(offhook: Offhook) -> Iterator[Running]:
         engine.process.communicate()
 
 
+@pytest.mark.timeout(90)  # a dozen processes, one after the other
 def test_an_engine_lives_with_an_unreachable_server(running: Running, offhook: Offhook, tmp_path: Path) -> None:
     """One engine for all of it: starting one is most of the time."""
     assert "event" in running.first
