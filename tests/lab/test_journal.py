@@ -158,6 +158,7 @@ def test_two_calls_outlive_their_engine(asterisk: Asterisk, make_scene: Callable
         first = scene.dial()
         second = scene.engine.dial("600")
         scene.engine.wait_event("holdChanged", call=first, local=True)
+        scene.engine.wait_event("callStateChanged", call=second, state="active")
         crash(scene)
         for call in (first, second):
             scene.engine.wait_event("signallingChanged", 20, since=scene.since, call=call, up=True)
