@@ -20,6 +20,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from audio.codec import registry
 from audio.core import MediaCore, Samples
 from audio.io.backend import BackendThread, DeviceBackend
 from audio.io.commands import (
@@ -121,7 +122,11 @@ class AudioEngine:
         self._ids = ids or IdSource(random.SystemRandom())
         self._on_event = on_event
         self._loop = loop
-        self._backend = BackendThread(backend or SoundBackend())
+        self.codecs = registry.offered()
+        """What calls are offered, best first."""
+
+        self._rate = registry.highest_sample_rate()
+        self._backend = BackendThread(backend or SoundBackend(self._rate))
         self._thread = MediaThread(self._from_thread)
         self._ended = False
         self._guard = RealtimeGuard()
@@ -223,7 +228,7 @@ class AudioEngine:
 
         ``port`` asks for one RTP port, to resume a call whose far end still sends there. ``dtls`` adds the
         fingerprint, rtcp-mux and ICE, ``sdes`` fresh keys: what it takes to offer or answer with them. The caller adds
-        codecs and profile.
+        the profile.
         Raises :class:`NoMediaPort`, and :class:`sipcore.errors.LocalProtocolError` for a call that is open already.
         """
         if call in self._calls:
@@ -237,7 +242,7 @@ class AudioEngine:
         match self.settings.choice(Role.MICROPHONE):
             case WaveFile(path):
                 samples = await self._load_wave(path)
-                microphone = WaveMicrophone(samples) if samples is not None else None
+                microphone = WaveMicrophone(samples, self._rate) if samples is not None else None
             case _:
                 pass
         core = MediaCore(self._ids, wall_offset_s=time.time() - time.monotonic())
@@ -245,6 +250,7 @@ class AudioEngine:
             address=local_address,
             rtp_port=sockets.rtp_port,
             rtcp_port=sockets.rtcp_port,
+            codecs=self.codecs,
             ssrc=core.ssrc,
             cname=core.cname,
             rtcp_mux=dtls,
@@ -386,7 +392,7 @@ class AudioEngine:
 
     async def _load_wave(self, path: str) -> Samples | None:
         try:
-            return await asyncio.to_thread(load_wave, path)
+            return await asyncio.to_thread(load_wave, path, self._rate)
         except WaveProblem as problem:
             self._deliver(AudioProblem(str(problem), Role.MICROPHONE))
             return None

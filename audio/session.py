@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from audio.core import (
-    FRAME_SAMPLES,
     Address,
     MediaCore,
     MediaEvent,
@@ -22,6 +21,7 @@ from audio.core import (
     Samples,
     Transmit,
     TransmitKind,
+    silence,
 )
 from audio.rtp.demux import DatagramKind, classify_untrusted
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 class Microphone(Protocol):
     """Where 20 ms at a time come from."""
 
-    def read(self) -> Samples | None:
-        """The next 160 samples, or ``None`` when there are none now. Never blocks."""
+    def read(self, rate: int) -> Samples | None:
+        """The next 20 ms at ``rate``, or ``None`` when there are none now. Never blocks."""
         ...
 
     def pause(self) -> None:
@@ -49,7 +49,7 @@ class Speaker(Protocol):
     """Where 20 ms at a time go."""
 
     def write(self, frame: Samples) -> None:
-        """Take 160 samples. Never blocks, never raises."""
+        """Take 20 ms, at a rate their number tells. Never blocks, never raises."""
         ...
 
     def pause(self) -> None:
@@ -61,13 +61,8 @@ class Speaker(Protocol):
         ...
 
 
-def silence() -> Samples:
-    """20 ms of nothing."""
-    return np.zeros(FRAME_SAMPLES, dtype=np.int16)
-
-
 def mix(one: Samples, other: Samples) -> Samples:
-    """The sum of two frames, clipped as a converter clips."""
+    """The sum of two frames of one rate, clipped as a converter clips."""
     total = one.astype(np.int32) + other
     mixed: Samples = np.clip(total, -32768, 32767).astype(np.int16)
     return mixed
@@ -213,15 +208,16 @@ class MediaSession:
     # -- sound ----------------------------------------------------------------------------------------------------
 
     def tick(self, now: float, microphone: Samples | None, *, active: bool, tone: Samples | None = None) -> Samples:
-        """20 ms each way. Only the active call hears the microphone and is heard, with ``tone`` in its own recording.
+        """20 ms each way at the core's rate. Only the active call hears the microphone and is heard, with ``tone`` in
+        its own recording.
 
         A file as the microphone starts with the call's first tick as the active one.
         """
         if active and self._microphone is not None:
-            microphone = self._microphone.read()
+            microphone = self._microphone.read(self.core.sample_rate)
         playout = self.core.tick(now, microphone if active else None)
         if self.speaker is not None:
-            heard = playout if active else silence()
+            heard = playout if active else silence(self.core.sample_rate)
             self.speaker.write(heard if tone is None else mix(heard, tone))
         return playout
 

@@ -19,6 +19,7 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from audio.codec import registry
 from phone import paths, secrets
 from phone.eventlog import log_event
 from phone.handover import Successor
@@ -220,7 +221,7 @@ class Engine:
         database = Database(self._directory / "offhook.db", on_problem=self._listeners.say)
         name = account.address_of_record.removeprefix("sip:")
         return Phone(
-            StackConfig(account=account, resilience=configuration.resilience),
+            StackConfig(account=account, resilience=configuration.resilience, codecs=registry.offered()),
             Credentials(account.auth_username, self._password),
             audio=configuration.audio,
             ids=self._ids,

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from sipcore.media import DEFAULT_CODECS, Codec
+
 Scheme = Literal["ws", "wss", "tls", "tcp", "udp"]
 MediaChoice = Literal["auto", "rtp", "sdes", "webrtc"]
 
@@ -180,3 +182,5 @@ class StackConfig:
 
     account: Account
     resilience: Resilience = field(default_factory=Resilience)
+    codecs: tuple[Codec, ...] = DEFAULT_CODECS
+    """What an offer is accepted with; those a call is offered with come with its media."""

@@ -91,6 +91,9 @@ class Codec:
 
 PCMU = Codec(0, "PCMU", 8000)
 PCMA = Codec(8, "PCMA", 8000)
+G722 = Codec(9, "G722", 8000)
+"""RFC 3551 §4.5.2: its RTP clock counts 8000 although it samples at 16000."""
+
 COMFORT_NOISE = Codec(13, "CN", 8000)
 TELEPHONE_EVENT = Codec(101, "telephone-event", 8000, fmtp="0-16")
 DEFAULT_CODECS = (PCMU, PCMA, COMFORT_NOISE, TELEPHONE_EVENT)

@@ -74,7 +74,7 @@ class Stack:
         self._layer = TransactionLayer(ids)
         self._authenticator = Authenticator(credentials, ids)
         self._lifeline = Lifeline(config.account, config.resilience, ids, self._layer, self._authenticator)
-        settings = CallSettings(media_timeout=config.resilience.media_timeout)
+        settings = CallSettings(media_timeout=config.resilience.media_timeout, codecs=config.codecs)
         self._calls = Calls(config.account, ids, self._layer, self._authenticator, settings)
         self._parsers: dict[FlowId, StreamParser] = {}
         self._effects: list[Effect] = []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from audio.codec import g711
+from audio.codec import g711, g722
+from sipcore.media import DEFAULT_CODECS, G722
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,12 +48,30 @@ class AudioCodec(Protocol):
 _FACTORIES: dict[tuple[str, int], Callable[[], AudioCodec]] = {
     ("pcmu", 8000): lambda: g711.PCMU,
     ("pcma", 8000): lambda: g711.PCMA,
+    ("g722", 8000): g722.G722,
 }
+
+
+def offered() -> tuple[Codec, ...]:
+    """The formats this installation can offer, best first: wideband where its extra is there."""
+    return (G722, *DEFAULT_CODECS) if g722.installed() else DEFAULT_CODECS
+
+
+def highest_sample_rate() -> int:
+    """Hz of the best sound a call can have here."""
+    return max(create(codec).sample_rate for codec in offered() if supports(codec))
 
 
 def supports(codec: Codec) -> bool:
     """Whether :func:`create` knows this format. CN and telephone-event are not audio codecs."""
-    return codec.channels == 1 and (codec.encoding.lower(), codec.clock_rate) in _FACTORIES
+    name = codec.encoding.lower()
+    known = codec.channels == 1 and (name, codec.clock_rate) in _FACTORIES
+    return known and (name != "g722" or g722.installed())
+
+
+def sample_rate(codec: Codec) -> int:
+    """Hz of the format's sound. KeyError unless :func:`supports`."""
+    return create(codec).sample_rate
 
 
 def create(codec: Codec) -> AudioCodec:

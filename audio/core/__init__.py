@@ -15,6 +15,7 @@ from audio.core.events import (
 )
 from audio.core.media import MediaCore
 from audio.core.ports import (
+    CLOCK_RATE,
     FRAME_MS,
     FRAME_SAMPLES,
     SAMPLE_RATE,
@@ -25,10 +26,14 @@ from audio.core.ports import (
     SecureTransport,
     Transmit,
     TransmitKind,
+    frame_rate,
+    frame_samples,
+    silence,
 )
 from audio.core.statistics import MediaStatistics
 
 __all__ = [
+    "CLOCK_RATE",
     "FRAME_MS",
     "FRAME_SAMPLES",
     "SAMPLE_RATE",
@@ -52,4 +57,7 @@ __all__ = [
     "SecureTransport",
     "Transmit",
     "TransmitKind",
+    "frame_rate",
+    "frame_samples",
+    "silence",
 ]

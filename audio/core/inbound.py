@@ -8,23 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from audio.codec import registry
-from audio.core.ports import FRAME_SAMPLES, SAMPLE_RATE, Samples
+from audio.core.decoding import Decoders
+from audio.core.ports import CLOCK_RATE, Samples, frame_samples, silence
 from audio.rtp.packet import RtpPacket
 from audio.rtp.reception import ReceiverStatistics
 from audio.rtp.telephone_event import DtmfReceiver, ReceivedDigit
 from audio.stream.jitter import JitterBuffer, JitterConfig
 from audio.stream.level import LevelMeter
 from audio.stream.playout import Playout
-from sipcore.media import COMFORT_NOISE, PCMA, PCMU, MediaParameters
+from sipcore.media import COMFORT_NOISE
 
 if TYPE_CHECKING:
-    from audio.codec.registry import AudioCodec
+    from sipcore.media import MediaParameters
 
-# RFC 3551 fixes these numbers: a peer that uses one of them without having said so is still understood.
-_STATIC = {codec.payload_type: registry.create(codec) for codec in (PCMU, PCMA)}
 _LONGEST_PACKET_MS = 200
 
 
@@ -37,9 +34,9 @@ class Inbound:
         self.packets = 0
         self.octets = 0
         self.discarded = 0
-        self.jitter = JitterBuffer(SAMPLE_RATE, config)
-        self.playout = Playout(self.jitter, self._decode, self._decode)
-        self._codecs: dict[int, AudioCodec] = dict(_STATIC)
+        self.jitter = JitterBuffer(CLOCK_RATE, config)
+        self._decoders = Decoders()
+        self.playout = Playout(self.jitter, self._decoders.decode, self._decoders.preview)
         self._dtmf_payload_type: int | None = None
         self._noise_payload_type = COMFORT_NOISE.payload_type
         self._dtmf = DtmfReceiver()
@@ -62,12 +59,15 @@ class Inbound:
         """Take a negotiation's result. Formats of the round before are still understood: its packets may be under
         way.
         """
+        # What we send is what the far end likes best, and so what it is expected to send.
+        rate = registry.sample_rate(parameters.send_codec)
+        self.playout.change_rate(rate)
+        self.meter.sample_rate = self._decoders.rate = rate
         for codec in parameters.receive_codecs:
-            if registry.supports(codec):
-                self._codecs[codec.payload_type] = registry.create(codec)
+            self._decoders.learn(codec)
         if parameters.receive_dtmf:
             self._dtmf_payload_type = parameters.receive_dtmf.payload_type
-            self._codecs.pop(self._dtmf_payload_type, None)
+            self._decoders.forget(self._dtmf_payload_type)
         if parameters.receive_cn:
             self._noise_payload_type = parameters.receive_cn.payload_type
         if self._receives and not parameters.direction.receives:
@@ -79,6 +79,7 @@ class Inbound:
         if self.reception:
             self._lost_before, self._expected_before = self.lost, self.expected
             self.jitter.reset()
+            self._decoders.restart()
         self.reception = ReceiverStatistics(packet.ssrc, packet.sequence)
         self._event_timestamp = None
 
@@ -111,28 +112,20 @@ class Inbound:
 
     def read(self, now: float) -> Samples:
         """The next 20 ms to play."""
-        sound = self.playout.read(now, FRAME_SAMPLES) if self._receives else self.silence()
+        rate = self.playout.rate
+        sound = self.playout.read(now, frame_samples(rate)) if self._receives else silence(rate)
         self.meter.add(sound)
         return sound
-
-    @staticmethod
-    def silence() -> Samples:
-        """20 ms of nothing."""
-        return np.zeros(FRAME_SAMPLES, dtype=np.int16)
 
     def _put_sound(self, packet: RtpPacket, now: float) -> None:
         if packet.payload_type == self._noise_payload_type:
             self.jitter.put_silence(packet, now)
             return
-        codec = self._codecs.get(packet.payload_type)
-        duration = codec.duration(packet.payload) if codec else 0
-        if not 0 < duration <= _LONGEST_PACKET_MS * SAMPLE_RATE // 1000:
+        duration = self._decoders.duration(packet.payload_type, packet.payload)
+        if not 0 < duration <= _LONGEST_PACKET_MS * CLOCK_RATE // 1000:
             self.discarded += 1
             return
         self.jitter.put(packet, duration, now)
-
-    def _decode(self, payload_type: int, payload: bytes) -> Samples:
-        return self._codecs[payload_type].decode(payload)
 
 
 def _without_payload(packet: RtpPacket) -> RtpPacket:

@@ -30,7 +30,7 @@ from audio.core.gate import SourceGate
 from audio.core.inbound import Inbound
 from audio.core.outbound import Outbound
 from audio.core.ports import (
-    SAMPLE_RATE,
+    CLOCK_RATE,
     Address,
     NonRtpHandler,
     Samples,
@@ -38,6 +38,7 @@ from audio.core.ports import (
     Transmit,
     TransmitKind,
     is_somewhere,
+    silence,
 )
 from audio.core.quality import Counters, QualityWindow
 from audio.core.statistics import MediaStatistics
@@ -110,6 +111,11 @@ class MediaCore:
     def muted(self) -> bool:
         """Whether the microphone is replaced by faint noise."""
         return self._outbound.muted
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz of the sound :meth:`tick` takes and gives: the negotiated codec's, 8000 before there is one."""
+        return self._inbound.playout.rate
 
     @property
     def remote(self) -> Address | None:
@@ -251,13 +257,14 @@ class MediaCore:
     # -- time in ------------------------------------------------------------------------------------------------------
 
     def tick(self, now: float, microphone: Samples | None) -> Samples:
-        """20 ms of sound each way: 160 samples in (``None``: no microphone), 160 out, which are the caller's.
+        """20 ms of sound each way (``None``: no microphone); what is returned has :attr:`sample_rate` and is the
+        caller's.
 
         To be called on even 20 ms deadlines; a late caller calls again at once, up to half a second. Later than that
         the time is skipped.
         """
         if self._closed:
-            return self._inbound.silence()
+            return silence(self.sample_rate)
         packets, digit = self._outbound.tick(now, microphone)
         for packet in packets:
             self._send_rtp(packet)
@@ -297,7 +304,7 @@ class MediaCore:
 
     def _report_digits(self, digits: list[ReceivedDigit]) -> None:
         for digit in digits:
-            self._events.append(DtmfReceived(digit.digit, round(digit.duration * 1000 / SAMPLE_RATE)))
+            self._events.append(DtmfReceived(digit.digit, round(digit.duration * 1000 / CLOCK_RATE)))
 
     # -- bytes and events out -----------------------------------------------------------------------------------------
 
@@ -380,7 +387,7 @@ class MediaCore:
             strangers=self._gate.strangers,
             forged=forged,
             replayed=replayed,
-            concealed_ms=counters.concealed * 1000 / SAMPLE_RATE,
+            concealed_ms=counters.concealed * 1000 / CLOCK_RATE,
             concealed=self._quality.concealed(counters),
             level_in_dbfs=self._outbound.meter.rms_dbfs,
             level_out_dbfs=inbound.meter.rms_dbfs,

@@ -11,17 +11,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audio.codec import registry
-from audio.core.ports import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE, Samples
+from audio.core.ports import (
+    CLOCK_RATE,
+    FRAME_MS,
+    FRAME_UNITS,
+    SAMPLE_RATE,
+    Samples,
+    frame_rate,
+    frame_samples,
+    silence,
+)
 from audio.rtp.sending import SenderState
 from audio.rtp.telephone_event import DtmfSender, Suppression
 from audio.stream import noise
 from audio.stream.level import LevelMeter
+from audio.stream.resample import RateConverter
 
 if TYPE_CHECKING:
     from audio.codec.registry import AudioCodec
     from audio.rtp.packet import RtpPacket
     from sipcore.ids import IdSource
-    from sipcore.media import MediaParameters
+    from sipcore.media import Codec, MediaParameters
 
 _FRAME_S = FRAME_MS / 1000
 _LOST_TIME_S = 0.5
@@ -40,9 +50,12 @@ class Outbound:
         self.muted = False
         self._was_muted = False
         self._codec: AudioCodec | None = None
+        self._format: Codec | None = None
         self._payload_type = 0
+        self._rate = SAMPLE_RATE
+        self._converter = RateConverter()
         self._dtmf_payload_type: int | None = None
-        self._packet_samples = FRAME_SAMPLES
+        self._packet_samples = frame_samples(SAMPLE_RATE)
         self._sends = False
         self._pending: Samples = np.zeros(0, dtype=np.int16)
         self._noise = noise.ComfortNoise()
@@ -61,10 +74,13 @@ class Outbound:
     def configure(self, parameters: MediaParameters) -> None:
         """Take a negotiation's result: from the next packet on."""
         self._flush_pending()
-        self._codec = registry.create(parameters.send_codec)
+        if self._format is None or not self._format.same_format(parameters.send_codec):
+            self._codec = registry.create(parameters.send_codec)
+            self._format = parameters.send_codec
+            self._rate = self.meter.sample_rate = self._codec.sample_rate
         self._payload_type = parameters.send_codec.payload_type
         self._dtmf_payload_type = parameters.send_dtmf.payload_type if parameters.send_dtmf else None
-        self._packet_samples = min(max(parameters.ptime_ms, 10), 60) * SAMPLE_RATE // 1000
+        self._packet_samples = min(max(parameters.ptime_ms, 10), 60) * self._rate // 1000
         self._sends = parameters.direction.sends
         if not self._sends:
             self.dtmf.clear()
@@ -80,19 +96,19 @@ class Outbound:
         sound = self._listen(microphone)
         codec = self._codec
         if codec is None or not self._sends:
-            self.sender.advance(FRAME_SAMPLES)
+            self.sender.advance(FRAME_UNITS)
             return [], None
         if self._dtmf_payload_type is None or not self.dtmf.active:
             return self._audio(codec, sound), None
-        suppression, event, digit = self.dtmf.tick(self.sender, self._dtmf_payload_type, FRAME_SAMPLES)
+        suppression, event, digit = self.dtmf.tick(self.sender, self._dtmf_payload_type, FRAME_UNITS)
         match suppression:
             case Suppression.NONE:
                 return self._audio(codec, sound), digit
             case Suppression.SILENCE:
-                return self._audio(codec, np.zeros(FRAME_SAMPLES, dtype=np.int16)), digit
+                return self._audio(codec, silence(self._rate)), digit
             case Suppression.SKIP:
                 self._flush_pending()
-                self.sender.advance(FRAME_SAMPLES)
+                self.sender.advance(FRAME_UNITS)
                 return [event] if event else [], digit
 
     def _keep_time(self, now: float) -> None:
@@ -101,7 +117,7 @@ class Outbound:
         late = now - self._due
         if late > _LOST_TIME_S:
             frames = int(late / _FRAME_S)
-            self.sender.advance(frames * FRAME_SAMPLES)
+            self.sender.advance(frames * FRAME_UNITS)
             self.sender.pause()
             self._flush_pending()
             self._due += frames * _FRAME_S
@@ -111,32 +127,36 @@ class Outbound:
 
     def _listen(self, microphone: Samples | None) -> Samples:
         if microphone is None:
-            microphone = np.zeros(FRAME_SAMPLES, dtype=np.int16)
+            microphone = silence(self._rate)
+        else:
+            microphone = self._converter.convert(microphone, frame_rate(microphone), self._rate)
         self.meter.add(microphone)
         if not self.muted and not self._was_muted:
             return microphone
-        faint = self._noise.read(FRAME_SAMPLES, _MUTE_NOISE)
+        count = len(microphone)
+        faint = self._noise.read(count, _MUTE_NOISE)
         if self.muted and self._was_muted:
             return faint
         # One frame of fading either way: a cut would click.
-        ramp = np.linspace(1.0, 0.0, FRAME_SAMPLES) if self.muted else np.linspace(0.0, 1.0, FRAME_SAMPLES)
+        ramp = np.linspace(1.0, 0.0, count) if self.muted else np.linspace(0.0, 1.0, count)
         self._was_muted = self.muted
         return (microphone * ramp + faint * (1.0 - ramp)).astype(np.int16)
 
     def _audio(self, codec: AudioCodec, sound: Samples) -> list[RtpPacket]:
         size = self._packet_samples
-        if size == FRAME_SAMPLES and not len(self._pending):
+        if size == len(sound) and not len(self._pending):
             packet = self.sender.audio(self._payload_type, codec.encode(sound))
-            self.sender.advance(FRAME_SAMPLES)
+            self.sender.advance(FRAME_UNITS)
             return [packet]
         before = len(self._pending)
+        samples_per_unit = self._rate // CLOCK_RATE
         pending = np.concatenate([self._pending, sound])
         packets = []
         for start in range(0, len(pending) - size + 1, size):
             payload = codec.encode(pending[start : start + size])
-            packets.append(self.sender.audio(self._payload_type, payload, offset=start - before))
+            packets.append(self.sender.audio(self._payload_type, payload, offset=(start - before) // samples_per_unit))
         self._pending = pending[len(packets) * size :]
-        self.sender.advance(FRAME_SAMPLES)
+        self.sender.advance(FRAME_UNITS)
         return packets
 
     def _flush_pending(self) -> None:

@@ -10,16 +10,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 SAMPLE_RATE = 8000
-"""Hz of everything :meth:`MediaCore.tick` takes and gives."""
+"""Hz of telephone sound. Wideband has 16000; the length of a frame tells (:func:`frame_rate`)."""
+
+CLOCK_RATE = 8000
+"""Hz of the RTP timestamps of every format spoken here, wideband too (RFC 3551 §4.5.2)."""
 
 FRAME_MS = 20
 """One tick."""
 
 FRAME_SAMPLES = SAMPLE_RATE * FRAME_MS // 1000
-"""Samples of one tick."""
+"""Samples of one tick of telephone sound."""
+
+FRAME_UNITS = CLOCK_RATE * FRAME_MS // 1000
+"""Units of the RTP clock in one tick."""
 
 Samples = NDArray[np.int16]
 """Mono 16-bit linear sound."""
+
+
+def frame_samples(rate: int) -> int:
+    """Samples of one tick at ``rate``."""
+    return rate * FRAME_MS // 1000
+
+
+def frame_rate(frame: Samples) -> int:
+    """The rate of one tick's sound."""
+    return len(frame) * 1000 // FRAME_MS
+
+
+def silence(rate: int = SAMPLE_RATE) -> Samples:
+    """20 ms of nothing."""
+    return np.zeros(frame_samples(rate), dtype=np.int16)
+
 
 Address = tuple[str, int]
 """Numeric host and UDP port. The shell cuts the flow and scope fields an IPv6 socket adds."""

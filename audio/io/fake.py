@@ -9,7 +9,8 @@ from collections import deque
 
 import numpy as np
 
-from audio.core import FRAME_SAMPLES, SAMPLE_RATE, Samples
+from audio.core import FRAME_SAMPLES, SAMPLE_RATE, Samples, frame_rate
+from audio.stream.resample import RateConverter
 
 _PERIOD_S = 4.0
 _SPOKEN_S = 2.8
@@ -42,12 +43,13 @@ class SyntheticMicrophone:
     def __init__(self) -> None:
         self._pattern = speech_like(_PERIOD_S)
         self._place = 0
+        self._converter = RateConverter()
 
-    def read(self) -> Samples | None:
+    def read(self, rate: int) -> Samples | None:
         """The next 20 ms; the pattern is a whole number of frames long."""
         frame = self._pattern[self._place : self._place + FRAME_SAMPLES]
         self._place = (self._place + FRAME_SAMPLES) % len(self._pattern)
-        return frame
+        return self._converter.convert(frame, SAMPLE_RATE, rate)
 
     def pause(self) -> None:
         """It has nothing stored."""
@@ -58,10 +60,11 @@ class SyntheticSpeaker:
 
     def __init__(self) -> None:
         self._frames: deque[Samples] = deque(maxlen=_REMEMBERED_FRAMES)
+        self._converter = RateConverter()
 
     def write(self, frame: Samples) -> None:
-        """Keep 20 ms."""
-        self._frames.append(frame)
+        """Keep 20 ms, as telephone sound."""
+        self._frames.append(self._converter.convert(frame, frame_rate(frame), SAMPLE_RATE))
 
     def pause(self) -> None:
         """It waits for nothing."""

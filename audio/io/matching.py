@@ -1,7 +1,7 @@
 """Join a device that runs on its own crystal to a thread that runs on the monotonic clock.
 
-    capture   ring ─▶ resample (+ correction) ─▶ 160 samples a tick
-    playout   160 samples a tick ─▶ resample (+ correction) ─▶ ring
+    capture   ring ─▶ resample (+ correction) ─▶ 20 ms a tick, at the call's rate
+    playout   20 ms a tick, at any rate ─▶ resample (+ correction) ─▶ ring
                         ▲
               ReserveControl: how much lies between thread and device at each tick
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from audio.core import FRAME_SAMPLES, SAMPLE_RATE, Samples
+from audio.core import FRAME_MS, SAMPLE_RATE, Samples, frame_rate, frame_samples
 from audio.stream.resample import Resampler
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ _PPM_PER_MS_WINDOW = 1.0
 _CORRECTION_MAX_PPM = 500.0
 _STALLED_S = 0.050
 _BLOCK_MS = 10.0
+_TICK_S = FRAME_MS / 1000
 
 
 class CaptureSource(Protocol):
@@ -277,10 +278,8 @@ class CaptureEnd:
     def __init__(self, source: CaptureSource) -> None:
         self._source = source
         self._ring = source.ring
-        self._resampler = Resampler(source.rate, SAMPLE_RATE)
-        self._ratio = source.rate / SAMPLE_RATE
+        self._tune(SAMPLE_RATE)
         self._control = ReserveControl(source.rate, base_ms=source.piece_ms, first_margin_ms=source.first_margin_ms)
-        self._pending = np.zeros(0, dtype=np.int16)
         self._primed = False
         self._starved = False
         self.breaks = 0
@@ -289,12 +288,21 @@ class CaptureEnd:
         self.drained = 0
         """Samples thrown away because they had piled up."""
 
-    def read(self) -> Samples | None:
+    def _tune(self, rate: int) -> None:
+        """From now on give sound at ``rate``."""
+        self._resampler = Resampler(self._source.rate, rate)
+        self._ratio = self._source.rate / rate
+        self._frame = frame_samples(rate)
+        self._pending = np.zeros(0, dtype=np.int16)
+
+    def read(self, rate: int) -> Samples | None:
         """20 ms, or ``None`` while the device delivers nothing. A gap is bridged with silence just as long."""
+        if rate != self._resampler.out_rate:
+            self._tune(rate)
         self._source.pump()
         if not self._primed and not self._prime():
             return None
-        while (short := FRAME_SAMPLES - len(self._pending)) > 0:
+        while (short := self._frame - len(self._pending)) > 0:
             wanted = max(1, math.ceil(short * self._ratio))
             data = self._ring.read(min(wanted, self._ring.fill) or wanted)
             if data is None:
@@ -302,10 +310,16 @@ class CaptureEnd:
             block = self._resampler.process(np.frombuffer(data, dtype=np.int16))
             self._pending = np.concatenate([self._pending, block])
         self._starved = False
-        frame, self._pending = self._pending[:FRAME_SAMPLES].copy(), self._pending[FRAME_SAMPLES:]
+        frame, self._pending = self._pending[: self._frame].copy(), self._pending[self._frame :]
         self.drained += self._ring.skip(max(0, self._control.observe(self._ring.fill, self._source.reserve())))
         self._resampler.correction_ppm = self._control.correction_ppm
         return frame
+
+    @property
+    def delay_s(self) -> float:
+        """From speaking the first sample of a frame to reading it, as far as it is known here."""
+        reserve = self._control.wanted / self._source.rate
+        return reserve + self._resampler.delay_s + len(self._pending) / self._resampler.out_rate + _TICK_S
 
     def _bridge(self, short: int) -> Samples | None:
         """The ring is empty with ``short`` samples of the frame missing."""
@@ -327,7 +341,7 @@ class CaptureEnd:
 
     def _prime(self) -> bool:
         """What was stored before the call is nobody's to hear: start with one frame and the margin."""
-        wanted = round(FRAME_SAMPLES * self._ratio) + self._control.wanted
+        wanted = round(self._frame * self._ratio) + self._control.wanted
         surplus = self._ring.fill - wanted
         if surplus < 0:
             return False
@@ -361,12 +375,19 @@ class PlayoutEnd:
             self._target.begin()
             self._underruns = self._target.underruns
             self._target.write(bytes(2 * max(0, self._control.wanted - self._target.fill)))
+        if (rate := frame_rate(frame)) != self._resampler.in_rate:
+            self._resampler = Resampler(rate, self._target.rate)
         self._resampler.correction_ppm = self._control.correction_ppm
         block = self._resampler.process(frame)
         dropped = min(self._too_many, len(block))
         self._too_many -= dropped
         self.drained += dropped
         self._target.write(block[dropped:].tobytes())
+
+    @property
+    def delay_s(self) -> float:
+        """From writing a frame to hearing its first sample, as far as it is known here."""
+        return self._control.wanted / self._target.rate + self._resampler.delay_s
 
     def _observe(self, underruns: int) -> None:
         missing = self._target.underruns - underruns

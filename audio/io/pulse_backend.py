@@ -46,14 +46,15 @@ class _Refused(Exception):
         self.code = code
 
 
-def _bytes(milliseconds: float) -> int:
-    return int(milliseconds * SAMPLE_RATE / 1000) * 2
+def _bytes(milliseconds: float, rate: int) -> int:
+    return int(milliseconds * rate / 1000) * 2
 
 
 class _Session:
     """A connection that is asked one thing after the other. Raises OSError, ParseError, TimeoutError and _Refused."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, rate: int = SAMPLE_RATE) -> None:
+        self._rate = rate
         self._deadline = time.monotonic() + _DEADLINE_S
         self.remote = is_remote(address)
         self.socket = connect(address, _DEADLINE_S)
@@ -113,25 +114,26 @@ class _Session:
         return Opened(
             name=described.string() or device_name or "pulse",
             channel=channel,
+            rate=self._rate,
             piece_ms=piece_ms,
             first_margin_ms=_REMOTE_MARGIN_MS if self.remote else _MARGIN_MS,
         )
 
     def _record(self, name: str | None) -> Writer:
-        command = self.command(Command.CREATE_RECORD_STREAM).mono(SAMPLE_RATE)
+        command = self.command(Command.CREATE_RECORD_STREAM).mono(self._rate)
         command.u32(INVALID).string(name)
-        command.u32(_bytes(_BUFFER_MS)).booleans(False).u32(_bytes(_PIECE_MS))
+        command.u32(_bytes(_BUFFER_MS, self._rate)).booleans(False).u32(_bytes(_PIECE_MS, self._rate))
         command.booleans(*[False] * 7)  # channels, format and rate are fixed, the stream may be moved
         command.booleans(False, True)  # no peak detection; latency adjusted to the piece
         command.properties(_properties("Call")).u32(INVALID)
         return command.booleans(False, False, False)
 
     def _playback(self, role: Role, name: str | None) -> Writer:
-        command = self.command(Command.CREATE_PLAYBACK_STREAM).mono(SAMPLE_RATE)
+        command = self.command(Command.CREATE_PLAYBACK_STREAM).mono(self._rate)
         command.u32(INVALID).string(name)
         # The server is to hold one piece in the device; it gets what it needs whether it asks or not.
         sizes_ms = (_BUFFER_MS, 2 * _PIECE_MS + 2 * _REQUEST_MS, 0, _REQUEST_MS)
-        maximum, target, prebuffer, request = map(_bytes, sizes_ms)
+        maximum, target, prebuffer, request = (_bytes(size_ms, self._rate) for size_ms in sizes_ms)
         command.u32(maximum).booleans(False).u32(target).u32(prebuffer).u32(request).u32(0).volume()
         command.booleans(*[False] * 7)
         command.booleans(False, True).properties(_properties("Ring tone" if role is Role.RINGER else "Call"))
@@ -143,7 +145,13 @@ def _properties(name: str) -> dict[str, str]:
 
 
 class PulseBackend:
-    """Sound servers; every call raises :class:`NoServer` where there is none, besides what a backend raises."""
+    """Sound servers; every call raises :class:`NoServer` where there is none, besides what a backend raises.
+
+    ``rate`` is that of the streams, which the server converts to the device's.
+    """
+
+    def __init__(self, rate: int = SAMPLE_RATE) -> None:
+        self._rate = rate
 
     def check(self, role: Role, name: str | None) -> None:
         """Raise what :meth:`open` would, as far as that can be told without opening anything."""
@@ -160,7 +168,7 @@ class PulseBackend:
     def open(self, role: Role, name: str | None) -> PulseStream:
         """A stream on the sink or source whose name or description is or contains ``name``, or on the default."""
         target = self._target(role, name)
-        session = _begun()
+        session = _begun(self._rate)
         try:
             opened = session.create(role, target)
         except (_Refused, OSError, ParseError) as error:
@@ -175,10 +183,10 @@ class PulseBackend:
         return found.name if found is not None else name
 
 
-def _begun() -> _Session:
+def _begun(rate: int = SAMPLE_RATE) -> _Session:
     for address in addresses():
         try:
-            session = _Session(address)
+            session = _Session(address, rate)
         except TimeoutError as error:
             raise _hanging() from error
         except BlockingIOError as error:  # its queue of connections is full: nobody takes them

@@ -1,6 +1,6 @@
 """Streams of a sound server (PulseAudio, PipeWire) without a callback, a thread or a resampler of ours.
 
-    source ─ server ─ socket ─ pump, each tick ─▶ ring ─▶ CaptureEnd        8 kHz, 10 ms pieces
+    source ─ server ─ socket ─ pump, each tick ─▶ ring ─▶ CaptureEnd        10 ms pieces
     sink ◀─ server's buffer ◀─ socket ◀─ write, each tick ─ PlayoutEnd
 
 The media thread reads and writes the socket itself, never waiting: the server buffers, resamples and follows the
@@ -17,7 +17,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from audio.core import FRAME_SAMPLES, SAMPLE_RATE
+from audio.core import frame_samples
 from audio.io.matching import CaptureEnd, PlayoutEnd
 from audio.io.pulse_wire import INVALID, Command, Packet, PacketReader, Reader, Writer, sound
 from audio.io.ring import SAMPLE_BYTES, FrameRing
@@ -40,7 +40,7 @@ _PATIENCE_S = 0.3
 _TRUST_CLOCK_S = 0.1
 _JUMP_S = 1.0
 _ABOUT = 1.1
-_DRY_SAMPLES = SAMPLE_RATE * 6 // 1000
+_DRY_MS = 6
 """What one report of an empty buffer counts for: the server does not say how much was missing."""
 
 
@@ -50,6 +50,9 @@ class Opened:
 
     name: str
     channel: int
+    rate: int
+    """Hz of the sound that is exchanged."""
+
     piece_ms: float
     """How much the source or sink takes in or gives out at once, at most."""
 
@@ -192,10 +195,9 @@ class Link:
 class PulseCapture:
     """A source's sound: a :class:`~audio.io.matching.CaptureSource`."""
 
-    rate = SAMPLE_RATE
-
     def __init__(self, sock: socket.socket, reader: PacketReader, opened: Opened) -> None:
-        self.ring = FrameRing(round(SAMPLE_RATE * _RING_S))
+        self.rate = opened.rate
+        self.ring = FrameRing(round(opened.rate * _RING_S))
         self.piece_ms = opened.piece_ms
         self.first_margin_ms = opened.first_margin_ms
         self.link = Link(sock, reader, opened.channel, opened.piece_ms, captures=True, owner=self)
@@ -217,14 +219,14 @@ class PulseCapture:
         self.ring.write(samples)
 
     def holds(self, held: Holding) -> None:
-        captured = held.written + (held.in_device_s - held.since_s) * SAMPLE_RATE
+        captured = held.written + (held.in_device_s - held.since_s) * self.rate
         ahead = captured - self._taken_when_asked - self._offset
-        if abs(ahead - self.ring.fill) > SAMPLE_RATE * _JUMP_S:
+        if abs(ahead - self.ring.fill) > self.rate * _JUMP_S:
             # The stream was moved to another source, or sound was thrown away before we had it: count anew.
             self._offset += round(ahead - self.ring.fill)
             return
         # The question goes out before the tick's frame is read.
-        self._reserve = ahead - FRAME_SAMPLES
+        self._reserve = ahead - frame_samples(self.rate)
 
     def ran_dry(self) -> None:
         """No such thing here."""
@@ -233,9 +235,8 @@ class PulseCapture:
 class PulsePlayout:
     """A sink's sound, which the server buffers: a :class:`~audio.io.matching.PlayoutTarget`."""
 
-    rate = SAMPLE_RATE
-
     def __init__(self, sock: socket.socket, reader: PacketReader, opened: Opened) -> None:
+        self.rate = opened.rate
         self.piece_ms = opened.piece_ms
         self.first_margin_ms = opened.first_margin_ms
         self.link = Link(sock, reader, opened.channel, opened.piece_ms, captures=False, owner=self)
@@ -280,13 +281,13 @@ class PulsePlayout:
     def holds(self, held: Holding) -> None:
         if not self._dry:
             self.fill = max(0, held.written - held.read)
-            self._reserve = self.fill + (held.in_device_s + held.since_s) * SAMPLE_RATE
+            self._reserve = self.fill + (held.in_device_s + held.since_s) * self.rate
 
     def ran_dry(self) -> None:
         if not self._dry:
             self._dry = True
             self.fill = 0
-            self.underruns += _DRY_SAMPLES
+            self.underruns += self.rate * _DRY_MS // 1000
 
 
 class PulseStream:
@@ -295,11 +296,11 @@ class PulseStream:
     Made on one thread, then used by the media thread alone; the loop looks at plain attributes.
     """
 
-    rate = SAMPLE_RATE
     interrupted = False
 
-    def __init__(self, name: str, link: Link, end: CaptureEnd | PlayoutEnd) -> None:
-        self.name = name
+    def __init__(self, opened: Opened, link: Link, end: CaptureEnd | PlayoutEnd) -> None:
+        self.name = opened.name
+        self.rate = opened.rate
         self.end = end
         self._link = link
 
@@ -327,6 +328,6 @@ def stream_on(sock: socket.socket, reader: PacketReader, opened: Opened, *, capt
     """The stream that was made on ``sock``, which is its own from now on."""
     if captures:
         source = PulseCapture(sock, reader, opened)
-        return PulseStream(opened.name, source.link, CaptureEnd(source))
+        return PulseStream(opened, source.link, CaptureEnd(source))
     target = PulsePlayout(sock, reader, opened)
-    return PulseStream(opened.name, target.link, PlayoutEnd(target))
+    return PulseStream(opened, target.link, PlayoutEnd(target))

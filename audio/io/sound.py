@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from audio.core import SAMPLE_RATE
 from audio.io.backend import DeviceFailure, FailureKind, OpenStream
 from audio.io.device import PortAudioBackend
 from audio.io.pulse_backend import NoServer, PulseBackend
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class SoundBackend:
-    """A :class:`~audio.io.backend.DeviceBackend`, called by one thread only."""
+    """A :class:`~audio.io.backend.DeviceBackend`, called by one thread only. ``rate`` is the highest a call can use."""
 
-    def __init__(self) -> None:
-        self._pulse = PulseBackend()
+    def __init__(self, rate: int = SAMPLE_RATE) -> None:
+        self._pulse = PulseBackend(rate)
         self._portaudio = PortAudioBackend()
         self._served: set[tuple[Role, str | None]] = set()
 

@@ -19,7 +19,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, assert_never
 
-from audio.core import Samples, Transmit, TransmitKind
+from audio.core import SAMPLE_RATE, Samples, Transmit, TransmitKind, silence
 from audio.core.statistics import MediaStatistics
 from audio.io.commands import (
     Activate,
@@ -39,7 +39,7 @@ from audio.io.commands import (
 from audio.io.events import AudioEvent, AudioProblem, CallMediaEnded, CallMediaEvent
 from audio.io.realtime import raise_thread_priority
 from audio.io.settings import Role
-from audio.session import MediaSession, Microphone, Speaker, mix, silence
+from audio.session import MediaSession, Microphone, Speaker, mix
 from sipcore.errors import Phrase
 
 if TYPE_CHECKING:
@@ -381,22 +381,25 @@ class MediaThread:
 
     def _tick(self, now: float) -> None:
         self._ticks += 1
+        # Device, tones and the call they are mixed with speak at one rate, the call's.
+        active = self._calls.get(self._active or "")
+        rate = active.session.core.sample_rate if active is not None else SAMPLE_RATE
         # Read even when nobody is to hear it: what lies in the ring grows old.
-        spoken = self._heard_by_microphone()
-        tone = self._tone(Role.SPEAKER)
+        spoken = self._heard_by_microphone(rate)
+        tone = self._tone(Role.SPEAKER, rate)
         heard: Samples | None = None
         for call in list(self._calls.values()):
             if call.session.configured:
                 playout = self._tick_call(call, now, spoken, tone)
                 heard = heard if playout is None else playout
         try:
-            self._play_out(heard, tone, self._tone(Role.RINGER))
+            self._play_out(silence(rate) if heard is None else heard, tone, self._tone(Role.RINGER, rate))
         except Exception:  # noqa: BLE001 - a supervisor: packets go on without a device
             self._lose_devices()
 
-    def _heard_by_microphone(self) -> Samples | None:
+    def _heard_by_microphone(self, rate: int) -> Samples | None:
         try:
-            return self._microphone.read() if self._microphone is not None else None
+            return self._microphone.read(rate) if self._microphone is not None else None
         except Exception:  # noqa: BLE001 - a supervisor: packets go on without a device
             self._lose_devices()
             return None
@@ -408,11 +411,11 @@ class MediaThread:
         self._speakers.clear()
         self._report(AudioProblem(Phrase("Sound failed inside the audio engine and is off; the log has the details.")))
 
-    def _play_out(self, heard: Samples | None, tone: Samples | None, ring: Samples | None) -> None:
+    def _play_out(self, heard: Samples, tone: Samples | None, ring: Samples | None) -> None:
         speaker, ringer = self._speakers.get(Role.SPEAKER), self._speakers.get(Role.RINGER)
         shared = speaker is ringer
         if speaker is not None:
-            frame = silence() if heard is None else heard
+            frame = heard
             for sound in (tone, ring if shared else None):
                 frame = frame if sound is None else mix(frame, sound)
             speaker.write(frame)
@@ -429,11 +432,11 @@ class MediaThread:
             self.statistics[session.call] = session.statistics(now)
         return playout if active and session.speaker is None else None
 
-    def _tone(self, role: Role) -> Samples | None:
+    def _tone(self, role: Role, rate: int) -> Samples | None:
         source = self._tones.get(role)
         if source is None:
             return None
-        frame = source.read()
+        frame = source.read(rate)
         if frame is None:
             del self._tones[role]
         return frame

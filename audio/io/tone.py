@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from audio.core import FRAME_SAMPLES, SAMPLE_RATE, Samples
+from audio.stream.resample import RateConverter
 from audio.stream.tones import Country, ToneGenerator, ToneKind
 
 
@@ -11,10 +12,11 @@ class ToneSource:
 
     def __init__(self, kind: ToneKind, country: Country) -> None:
         self._generator = ToneGenerator(kind, country, SAMPLE_RATE)
+        self._converter = RateConverter()
 
-    def read(self) -> Samples | None:
+    def read(self, rate: int) -> Samples | None:
         """The next 20 ms."""
-        return self._generator.read(FRAME_SAMPLES)
+        return self._converter.convert(self._generator.read(FRAME_SAMPLES), SAMPLE_RATE, rate)
 
     def pause(self) -> None:
         """A tone waits."""

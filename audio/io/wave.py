@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audio.core import FRAME_SAMPLES, SAMPLE_RATE, Samples
+from audio.core import SAMPLE_RATE, Samples, frame_rate, frame_samples
 from audio.stream.recorder import WavRecorder
+from audio.stream.resample import RateConverter
 from audio.stream.wavfile import read_wav
 from sipcore.errors import ParseError, Phrase
 
@@ -32,11 +33,11 @@ class WaveProblem(Exception):
     """A file cannot serve; the text is one sentence with the next step."""
 
 
-def load_wave(path: str) -> Samples:
-    """The file's sound, mono at 8 kHz. Blocks on the disk. Raises :class:`WaveProblem`."""
+def load_wave(path: str, rate: int = SAMPLE_RATE) -> Samples:
+    """The file's sound, mono at ``rate``. Blocks on the disk. Raises :class:`WaveProblem`."""
     try:
         with Path(path).expanduser().open("rb") as file:
-            return read_wav(file, SAMPLE_RATE)
+            return read_wav(file, rate)
     except ParseError as error:
         raise WaveProblem(
             Phrase(
@@ -56,17 +57,20 @@ def load_wave(path: str) -> Samples:
 class WaveMicrophone:
     """Plays samples once: a :class:`~audio.session.Microphone`."""
 
-    def __init__(self, samples: Samples) -> None:
+    def __init__(self, samples: Samples, rate: int = SAMPLE_RATE) -> None:
         self._samples = samples
+        self._rate = rate
         self._place = 0
+        self._converter = RateConverter()
 
-    def read(self) -> Samples | None:
+    def read(self, rate: int) -> Samples | None:
         """The next 20 ms, the last of them filled up with silence; ``None`` after the end."""
-        frame = self._samples[self._place : self._place + FRAME_SAMPLES]
+        count = frame_samples(self._rate)
+        frame = self._samples[self._place : self._place + count]
         if len(frame) == 0:
             return None
-        self._place += FRAME_SAMPLES
-        return np.pad(frame, (0, FRAME_SAMPLES - len(frame)))
+        self._place += count
+        return self._converter.convert(np.pad(frame, (0, count - len(frame))), self._rate, rate)
 
     def pause(self) -> None:
         """A file waits."""
@@ -74,7 +78,8 @@ class WaveMicrophone:
 
 class WaveSpeaker:
     """Writes one call to a file: a :class:`~audio.session.Speaker`. The file is made by the speaker's own thread,
-    which tells ``on_problem`` in one sentence why it cannot; the file's header is right once :meth:`finished`.
+    which tells ``on_problem`` in one sentence why it cannot; the file's header is right once :meth:`finished`. Its rate
+    is that of the call's first sound.
     """
 
     def __init__(self, path: str, on_problem: Callable[[str], None]) -> None:
@@ -114,9 +119,12 @@ class WaveSpeaker:
     def _run(self) -> None:
         try:
             with Path(self.path).expanduser().open("wb") as file:
-                recorder = WavRecorder(file, SAMPLE_RATE)
-                while (frame := self._queue.get()) is not None:
-                    recorder.write(frame)
+                frame = self._queue.get()
+                rate = SAMPLE_RATE if frame is None else frame_rate(frame)
+                recorder, converter = WavRecorder(file, rate), RateConverter()
+                while frame is not None:
+                    recorder.write(converter.convert(frame, frame_rate(frame), rate))
+                    frame = self._queue.get()
                 recorder.close()
         except OSError as error:
             self._on_problem(

@@ -20,7 +20,7 @@ class LevelMeter:
     """
 
     def __init__(self, sample_rate: int = 8000, window_s: float = 0.3) -> None:
-        self._rate = sample_rate
+        self.sample_rate = sample_rate
         self._window_s = window_s
         self._power = 0.0
         self._peak = 0.0
@@ -31,7 +31,7 @@ class LevelMeter:
         if count == 0:
             return
         block = samples.astype(np.float32)
-        seconds = count / self._rate
+        seconds = count / self.sample_rate
         self._power += (float(block.dot(block)) / count - self._power) * (1.0 - math.exp(-seconds / self._window_s))
         # argmax is several times cheaper than max on a block this short.
         magnitudes = np.abs(block)

@@ -1,6 +1,6 @@
 """Comfort noise, RFC 3389: the level and spectrum a silent sender describes, and the level we describe ourselves.
 
-payload: level in -dBov │ reflection coefficients, each (octet - 127) / 128
+payload: level in -dBov │ reflection coefficients, each (octet - 127) · 258 / 32768
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 Samples = NDArray[np.int16]
 
-_OVERLOAD_RMS = 32768.0 / np.sqrt(2.0)
-"""0 dBov for G.711: the power of a full-scale sine (RFC 3389 §3)."""
+_OVERLOAD_RMS = 8031.0 * 4
+"""0 dBov. §3.1: "in the case of a u-law system, the reference would be a square wave with values +/- 8031"."""
 
 _MAXIMUM_ORDER = 10
+_STEP = 258.0 / 32768.0
 _RESPONSE_LENGTH = 64
 _TABLE_LENGTH = 16_411
 
@@ -66,7 +67,7 @@ class ComfortNoise:
 
 def _response_untrusted(payload: bytes) -> NDArray[np.float32]:
     """Impulse response of the described filter, scaled to the described power. Any octets make a stable one."""
-    coefficients = (np.frombuffer(payload[1 : 1 + _MAXIMUM_ORDER], dtype=np.uint8).astype(np.float64) - 127.0) / 128.0
+    coefficients = (np.frombuffer(payload[1 : 1 + _MAXIMUM_ORDER], dtype=np.uint8).astype(np.float64) - 127.0) * _STEP
     predictor = np.ones(1)
     for reflection in np.clip(coefficients, -0.95, 0.95):
         # Levinson's step-up: |k| < 1 keeps 1/A(z) stable.

@@ -3,6 +3,9 @@
 JitterBuffer ─ Frame ──▶ decode ─▶ blend in ─┐
              ─ Missing ▶ conceal ────────────┼─▶ queue ─▶ shorten / lengthen when the delay is off ─▶ 20 ms blocks
              ─ Silence ▶ comfort noise ──────┘
+
+The jitter buffer counts units of the RTP clock, 8000 a second for wideband too (RFC 3551 §4.5.2); sound has one sample
+or two for each.
 """
 
 from __future__ import annotations
@@ -18,29 +21,35 @@ from audio.stream import timescale
 from audio.stream.jitter import Frame, Item, JitterBuffer, Missing, Silence
 from audio.stream.noise import ComfortNoise
 from audio.stream.plc import PacketLossConcealer
+from audio.stream.resample import convert
 from audio.stream.steering import Steering
 
 Samples = NDArray[np.int16]
 Decoder = Callable[[int, bytes], Samples]
-"""``(payload type, payload)`` to 8 kHz sound."""
+"""``(payload type, payload)`` to sound at the playout's rate."""
 
 Preview = Callable[[int, bytes], Samples | None]
 """The same for a packet that will be decoded again in its turn; ``None`` where decoding it twice would do harm."""
 
+_UNITS_PER_SECOND = 8000
 _FAINT = 0.04  # of the loudness of late: -28 dB
 _PAUSE_TICKS = 4  # the closure of a plosive is shorter
 _FORGET_LOUDNESS = 0.997  # each block: a quarter in ten seconds
 
 
 class Playout:
-    """Serves one stream of 8 kHz sound in blocks of the caller's size."""
+    """Serves one stream of sound at ``rate``, a multiple of 8 kHz, in blocks of the caller's size."""
 
-    def __init__(self, jitter: JitterBuffer, decode: Decoder, preview: Preview | None = None) -> None:
+    def __init__(
+        self, jitter: JitterBuffer, decode: Decoder, preview: Preview | None = None, *, rate: int = _UNITS_PER_SECOND
+    ) -> None:
         self.jitter = jitter
+        self.rate = rate
+        self._scale = rate // _UNITS_PER_SECOND
         self._decode = decode
         self._preview = preview
         self._shown: bytes | None = None  # the payload concealment was last led over to
-        self._plc = PacketLossConcealer()
+        self._plc = PacketLossConcealer(rate)
         self._noise = ComfortNoise()
         self._queue: Samples = np.zeros(0, dtype=np.int16)
         self._past: Samples = np.zeros(0, dtype=np.int16)
@@ -49,7 +58,7 @@ class Playout:
         self._faint_ticks = 0
         self._frames = 0  # taken in this tick
         self.played = 0
-        """Samples handed out while a stream was running."""
+        """Units handed out while a stream was running."""
 
         self.concealed = 0
         """Of those, made up in place of missing packets, as far as concealment reaches."""
@@ -58,9 +67,19 @@ class Playout:
         self.shortened = 0
         """Samples added and taken away to steer the delay."""
 
+    def change_rate(self, rate: int) -> None:
+        """From the next block on; what is queued is kept, the figures go on."""
+        if rate == self.rate:
+            return
+        self._queue, self._past = convert(self._queue, self.rate, rate), convert(self._past, self.rate, rate)
+        self.rate = rate
+        self._scale = rate // _UNITS_PER_SECOND
+        self._plc = PacketLossConcealer(rate)
+        self._steering.forget()
+
     def delay_s(self, now: float) -> float:
         """From the arrival of the fastest packets to the next block."""
-        return self.jitter.delay_s(now, len(self._queue))
+        return self.jitter.delay_s(now, len(self._queue) // self._scale)
 
     def read(self, now: float, count: int) -> Samples:
         """The next ``count`` samples, due at ``now``. The array is the caller's."""
@@ -76,7 +95,7 @@ class Playout:
     def _fill(self, now: float, count: int) -> None:
         while len(self._queue) < count:
             missing = count - len(self._queue)
-            self._take(self.jitter.get(now, missing))
+            self._take(self.jitter.get(now, -(-missing // self._scale)))
 
     def _take(self, item: Item) -> None:
         match item:
@@ -84,32 +103,33 @@ class Playout:
                 joined = payload is self._shown and skip == 0
                 self._shown = None
                 self._frames += 1
-                sound = self._plc.good(self._decode(payload_type, payload)[skip:], joined=joined)
+                sound = self._plc.good(self._decode(payload_type, payload)[skip * self._scale :], joined=joined)
             case Missing(duration=duration):
                 if not self._plc.silent:
                     self.concealed += duration
                 sound = self._conceal(item)
             case Silence(duration=duration, noise=noise):
                 # Noise is kept out of the concealer's history, except to end a hole: speech is never continued with it.
-                sound = self._noise.read(duration, noise)
+                sound = self._noise.read(duration * self._scale, noise)
                 if self._plc.active:
                     sound = self._plc.good(sound)
             case _:
                 assert_never(item)
-        self.played += len(sound)
+        self.played += len(sound) // self._scale
         self._queue = sound if len(self._queue) == 0 else np.concatenate([self._queue, sound])
 
     def _conceal(self, hole: Missing) -> Samples:
         """Made-up sound, led over to what follows the hole where that is here already."""
+        count = hole.duration * self._scale
         sounds = self._previews(hole.following) if hole.distance >= hole.duration else []
         if not sounds:
-            return self._plc.conceal(hole.duration)
+            return self._plc.conceal(count)
         payload = hole.following[0].payload
         if self._shown is not None and payload is not self._shown:
             self._plc.turn()
         self._shown = payload
         following = sounds[0] if len(sounds) == 1 else np.concatenate(sounds)
-        return self._plc.conceal(hole.duration, following, hole.distance)
+        return self._plc.conceal(count, following, hole.distance * self._scale)
 
     def _previews(self, frames: tuple[Frame, ...]) -> list[Samples]:
         sounds: list[Samples] = []
@@ -129,7 +149,8 @@ class Playout:
         faint = timescale.is_faint(self._past, faint_rms) and timescale.is_faint(self._queue, faint_rms)
         self._faint_ticks = self._faint_ticks + 1 if faint else 0
         pause = self._faint_ticks >= _PAUSE_TICKS
-        wanted = self._steering.wanted(left_over, self.jitter.excess, count, pause=pause)
+        scale = self._scale
+        wanted = scale * self._steering.wanted(left_over // scale, self.jitter.excess, count // scale, pause=pause)
         if wanted > 0:
             done = self._lengthen(wanted, faint_rms)
         elif wanted < 0:
@@ -148,7 +169,8 @@ class Playout:
 
     def _shorten(self, now: float, count: int, surplus: int, faint_rms: float) -> bool:
         known, queue = self._past, self._queue
-        shorter = timescale.shorten(np.concatenate([known, queue]), surplus, fixed=len(known), faint_rms=faint_rms)
+        both = np.concatenate([known, queue])
+        shorter = timescale.shorten(both, surplus, fixed=len(known), faint_rms=faint_rms, scale=self._scale)
         if shorter is None:
             return False
         self.shortened += len(known) + len(queue) - len(shorter)
@@ -160,7 +182,7 @@ class Playout:
         # The block before gives the period search something to compare with; only the queue is changed.
         known = len(self._past)
         both = np.concatenate([self._past, self._queue])
-        longer = timescale.lengthen(both, wanted, faint_rms=faint_rms)
+        longer = timescale.lengthen(both, wanted, faint_rms=faint_rms, scale=self._scale)
         if longer is None:
             return False
         self.stretched += len(longer) - len(both)

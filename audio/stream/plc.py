@@ -7,7 +7,7 @@ joints, fade out; where what follows the hole has arrived already, lead over int
 
 It never waits, hence costs no delay: where the recommendation holds back 3.75 ms to blend into the repetition, the step
 at the joint is instead spread over the first quarter period, and what follows is only what the jitter buffer holds
-anyway.
+anyway. All lengths below are samples of 8 kHz; wideband sound has ``scale`` times as many.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from audio.stream.pitch import Signal, best_lag
 
 Samples = NDArray[np.int16]
 
-_SHORTEST_LAG = 32  # 250 Hz at 8 kHz
+_SHORTEST_LAG = 32  # 250 Hz
 _LONGEST_LAG = 160  # 50 Hz
 _TEMPLATE = 40
 _HISTORY = 3 * _LONGEST_LAG
@@ -51,13 +51,17 @@ def _confidence(likeness: float) -> float:
 
 
 class PacketLossConcealer:
-    """Wraps a stream of 8 kHz sound: every good block goes through :meth:`good`, every hole through :meth:`conceal`."""
+    """Wraps a stream of sound at ``rate``: every good block goes through :meth:`good`, every hole through
+    :meth:`conceal`.
+    """
 
-    def __init__(self) -> None:
-        self._history: Signal = np.zeros(_HISTORY, dtype=np.float32)
+    def __init__(self, rate: int = 8000) -> None:
+        self._scale = scale = rate // 8000
+        self._fade_end = _FADE_END * scale
+        self._history: Signal = np.zeros(_HISTORY * scale, dtype=np.float32)
         self._concealed = 0
-        self._lag = _LONGEST_LAG
-        self._cycle: Signal = np.zeros(_LONGEST_LAG, dtype=np.float32)
+        self._lag = _LONGEST_LAG * scale
+        self._cycle: Signal = np.zeros(_LONGEST_LAG * scale, dtype=np.float32)
         self._cycle_place = 0
         self._periods = 1
         self._step = 0.0
@@ -74,7 +78,7 @@ class PacketLossConcealer:
     @property
     def silent(self) -> bool:
         """Whether concealment has faded out."""
-        return self._concealed >= _FADE_END
+        return self._concealed >= self._fade_end
 
     def good(self, samples: Samples, *, joined: bool = False) -> Samples:
         """Real sound; the first after a hole is blended in, unless it is ``joined``: what :meth:`conceal` was shown."""
@@ -93,7 +97,7 @@ class PacketLossConcealer:
         ``following`` is the sound that starts ``distance`` samples, at least ``count``, after the first of them. Shown
         another than the time before, call :meth:`turn` first.
         """
-        if following is not None and len(following) < _SHORTEST_FOLLOWING:
+        if following is not None and len(following) < _SHORTEST_FOLLOWING * self._scale:
             following = None
         if self.silent and following is None:
             self._concealed += count
@@ -113,8 +117,8 @@ class PacketLossConcealer:
         self._forget_bridge()
 
     def _remember(self, samples: Signal) -> None:
-        if len(samples) >= _HISTORY:
-            self._history = samples[-_HISTORY:]
+        if len(samples) >= len(self._history):
+            self._history = samples[-len(self._history) :]
         else:
             self._history = np.concatenate([self._history[len(samples) :], samples])
 
@@ -122,12 +126,10 @@ class PacketLossConcealer:
 
     def _begin(self) -> None:
         history = self._history
-        lag, likeness = best_lag(history, _TEMPLATE, _SHORTEST_LAG, _LONGEST_LAG)
-        if likeness < _UNVOICED_BELOW:
-            lag, _ = best_lag(history, _TEMPLATE, _UNVOICED_LAG, _LONGEST_LAG)
+        lag, likeness = _period(history, _LONGEST_LAG * self._scale, self._scale)
         self._level = _confidence(likeness)
         self._lag = lag
-        self._trend = _trend(history[-2 * lag : -lag], history[-lag:])
+        self._trend = _trend(history[-2 * lag : -lag], history[-lag:], self._scale)
         self._source = history
         self._periods = 0
         self._cycle_place = 0
@@ -138,7 +140,7 @@ class PacketLossConcealer:
     def _use_periods(self, periods: int) -> None:
         """Repeat the last ``periods`` periods, their end blended so that it leads into their start."""
         length = periods * self._lag
-        if periods == self._periods or length + self._lag // 4 > _HISTORY:
+        if periods == self._periods or length + self._lag // 4 > len(self._history):
             return
         cycle = self._source[-length:].copy()
         blend = self._lag // 4
@@ -150,13 +152,15 @@ class PacketLossConcealer:
 
     def _synthesise(self, count: int) -> Signal:
         """``count`` more samples of the repetition; moves its place, not the count of what is concealed."""
-        if self._concealed >= _CHANGE_EVERY:
-            self._use_periods(min(1 + self._concealed // _CHANGE_EVERY, 3))
+        change_every = _CHANGE_EVERY * self._scale
+        if self._concealed >= change_every:
+            self._use_periods(min(1 + self._concealed // change_every, 3))
         places = (self._cycle_place + np.arange(count)) % len(self._cycle)
         self._cycle_place = (self._cycle_place + count) % len(self._cycle)
         made: Signal = self._cycle[places]
         position = self._concealed + np.arange(count, dtype=np.float32)
-        made *= np.interp(position, _FADE_PLACES, _FADE_GAINS) * self._trend ** (position / 160) * self._level
+        place = position / self._scale
+        made *= np.interp(place, _FADE_PLACES, _FADE_GAINS) * self._trend ** (place / 160) * self._level
         ramp = self._lag // 4
         if self._concealed < ramp:
             made += self._step * np.maximum(0.0, 1.0 - (position + 1) / ramp)
@@ -171,7 +175,7 @@ class PacketLossConcealer:
         since = self._concealed - self._bridge_from
         places = np.arange(len(made), dtype=np.float32)
         weight = (since + places + 0.5) / (since + distance)
-        blended = made + (_backwards(following, distance, len(made)) - made) * weight
+        blended = made + (_backwards(following, distance, len(made), self._scale) - made) * weight
         return blended.astype(np.float32)
 
     def _forget_bridge(self) -> None:
@@ -183,7 +187,9 @@ class PacketLossConcealer:
 
     def _blend(self, samples: Samples) -> Samples:
         # Appendix I: a quarter period, and 4 ms more for each 10 ms lost after the first.
-        length = min(self._lag // 4 + 32 * max(self._concealed // 80 - 1, 0), _LONGEST_BLEND, len(samples))
+        scale = self._scale
+        longer = 32 * scale * max(self._concealed // (80 * scale) - 1, 0)
+        length = min(self._lag // 4 + longer, _LONGEST_BLEND * scale, len(samples))
         if length == 0:
             return samples
         old = np.zeros(length, dtype=np.float32) if self.silent else self._synthesise(length)
@@ -194,30 +200,35 @@ class PacketLossConcealer:
         return blended
 
 
-def _trend(before: Signal, after: Signal) -> float:
+def _period(sound: Signal, highest: int, scale: int) -> tuple[int, float]:
+    """The lag to repeat with and how much the sound is like itself so much earlier."""
+    lag, likeness = best_lag(sound, _TEMPLATE * scale, _SHORTEST_LAG * scale, highest)
+    if likeness < _UNVOICED_BELOW and highest > _UNVOICED_LAG * scale:
+        lag, _ = best_lag(sound, _TEMPLATE * scale, _UNVOICED_LAG * scale, highest)
+    return lag, likeness
+
+
+def _trend(before: Signal, after: Signal, scale: int) -> float:
     """What the loudness of one period to the next says about the 20 ms to come: 1 at most, sound that fades goes on
     fading.
     """
     faint = _FAINT_POWER * len(after)
     ratio = (float(after.dot(after)) + faint) / (float(before.dot(before)) + faint)
-    return min(max(math.pow(ratio, _TREND * 160 / len(after)), 0.05), 1.0)
+    return min(max(math.pow(ratio, _TREND * 160 * scale / len(after)), 0.05), 1.0)
 
 
-def _backwards(following: Samples, distance: int, count: int) -> Signal:
+def _backwards(following: Samples, distance: int, count: int, scale: int) -> Signal:
     """The first ``count`` of the ``distance`` samples before ``following``: its first period, repeated backwards."""
     sound = following.astype(np.float32)
-    highest = min(len(sound) - _TEMPLATE, _LONGEST_LAG)
-    mirrored = sound[::-1]
-    lag, likeness = best_lag(mirrored, _TEMPLATE, _SHORTEST_LAG, highest)
-    if likeness < _UNVOICED_BELOW and highest > _UNVOICED_LAG:
-        lag, _ = best_lag(mirrored, _TEMPLATE, _UNVOICED_LAG, highest)
+    lag, likeness = _period(sound[::-1], min(len(sound) - _TEMPLATE * scale, _LONGEST_LAG * scale), scale)
     blend = min(lag // 4, len(sound) - lag)
     cycle = sound[:lag].copy()
     weight = np.arange(blend, 0, -1, dtype=np.float32) / (blend + 1)
     cycle[:blend] += (sound[lag : lag + blend] - cycle[:blend]) * weight
     before = distance - np.arange(count)  # of each sample, counted back from what follows
     level = _confidence(likeness)
-    made: Signal = cycle[-before % lag] * (np.interp(before, _FADE_PLACES, _BACK_GAINS) * level).astype(np.float32)
+    gains = np.interp(before / scale, _FADE_PLACES, _BACK_GAINS) * level
+    made: Signal = cycle[-before % lag] * gains.astype(np.float32)
     step = float(sound[0] - cycle[0] * level)
     made += step * np.maximum(0.0, 1.0 - before / (blend + 1)).astype(np.float32)
     return made

@@ -156,6 +156,23 @@ class Resampler:
         return np.asarray(np.einsum("ij,ij->i", windows[starts], self._rows[fractions]), dtype=np.float32)
 
 
+class RateConverter:
+    """Blocks of one sound whose rate may change from block to block, each given on at the rate that is wanted then."""
+
+    def __init__(self) -> None:
+        self._resampler: Resampler | None = None
+
+    def convert(self, block: Samples, in_rate: int, out_rate: int) -> Samples:
+        """``block`` itself where the rates are the same."""
+        if in_rate == out_rate:
+            self._resampler = None
+            return block
+        resampler = self._resampler
+        if resampler is None or (resampler.in_rate, resampler.out_rate) != (in_rate, out_rate):
+            resampler = self._resampler = Resampler(in_rate, out_rate)
+        return resampler.process(block)
+
+
 @lru_cache(maxsize=16)
 def _ramp(count: int) -> NDArray[np.float32]:
     """How far each output of a block is from its start."""

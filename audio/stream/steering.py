@@ -5,7 +5,7 @@
     too long, a little ─▶ shorter in the next pause, or when none has come for a while
 
 A packet is taken at a tick or at the next one, so the delay follows a clock that drifts in blocks; what a block is more
-than was needed is worked off, or built up, in pieces.
+than was needed is worked off, or built up, in pieces. Samples are those of 8 kHz, which the RTP clock counts too.
 """
 
 from __future__ import annotations

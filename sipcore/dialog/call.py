@@ -38,7 +38,7 @@ class Call:
         self.dialog: Dialog | None = None
         """The confirmed dialog, or for an incoming call the early one."""
 
-        self.negotiation = OfferAnswer(core.ids, allow_sdes=core.secure_signalling)
+        self.negotiation = OfferAnswer(core.ids, codecs=core.settings.codecs, allow_sdes=core.secure_signalling)
         self.media: LocalMedia | None = None
         """Our side of the stream, from ``dial`` or ``answer`` on."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sipcore.auth.authenticator import Authenticator
 from sipcore.config import Account
 from sipcore.ids import IdSource
+from sipcore.media import DEFAULT_CODECS, Codec
 from sipcore.message.message import Request, Response
 from sipcore.transaction.authenticated import AuthenticatedRequest
 from sipcore.transaction.events import ResponseReceived, TransactionId, TransactionTimedOut, TransactionTransportFailed
@@ -92,6 +93,9 @@ class CallSettings:
 
     bye_memory: float = 600.0
     """How long a hang-up during an outage is remembered."""
+
+    codecs: tuple[Codec, ...] = DEFAULT_CODECS
+    """What an offer is accepted with."""
 
 
 @dataclass(slots=True)

@@ -311,7 +311,7 @@ class OfferAnswer:
         travelled in the description they may again.
         """
         ours, theirs = recall_untrusted(kept, local)
-        self = cls(ids, allow_sdes=ours.keying is Keying.SDES)
+        self = cls(ids, codecs=local.codecs, allow_sdes=ours.keying is Keying.SDES)
         try:
             parameters = recalled(ours, theirs, negotiation=1)
         except Unacceptable as error:

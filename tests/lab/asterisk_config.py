@@ -39,6 +39,9 @@ ACCOUNTS: Mapping[str, Account] = {
     # 1007 may hold one contact, as at the original's PBX: `PJSIP/1007` always rings the newest one.
     "1007": Account(password="secret-1007", aor="max_contacts=1\nremove_existing=yes"),
     "1006": Account(password="secret-1006", endpoint="rtp_timeout=0\ntimers=always\ntimers_min_se=90"),
+    # 1008 has no wideband, 1009 likes it best: an answer of Asterisk is in the order of `allow`.
+    "1008": Account(password="secret-1008", endpoint="allow=!all,ulaw,alaw"),
+    "1009": Account(password="secret-1009", endpoint="allow=!all,g722,ulaw,alaw"),
 }
 
 EXTENSIONS: Mapping[str, tuple[str, ...]] = {

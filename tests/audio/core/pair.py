@@ -64,15 +64,17 @@ class End:
     """Ticks of this end per tick of the other; its sound card's error."""
 
     next_tick: float = 0.0
+    frame: int = 160
+    """Samples of the microphone in a tick."""
 
     @property
     def recording(self) -> Samples:
         return np.concatenate(self.heard)
 
     def tick(self, now: float) -> None:
-        block = self.microphone[self.place : self.place + 160]
-        self.place += 160
-        block = np.concatenate([block, np.zeros(160 - len(block), dtype=np.int16)])
+        block = self.microphone[self.place : self.place + self.frame]
+        self.place += self.frame
+        block = np.concatenate([block, np.zeros(self.frame - len(block), dtype=np.int16)])
         self.heard.append(self.core.tick(now, block))
 
 
@@ -87,6 +89,7 @@ class Pair:
         model: NetworkModel | None = None,
         back: NetworkModel | None = None,
         seed: int = 1,
+        frame: int = 160,
         **negotiated: object,
     ) -> None:
         model = model or NetworkModel()
@@ -99,6 +102,7 @@ class Pair:
         self.alice.core.configure(parameters(BOB, **negotiated), self.now)  # type: ignore[arg-type]
         self.bob.core.configure(parameters(ALICE, **negotiated), self.now)  # type: ignore[arg-type]
         self.alice.next_tick = self.now
+        self.alice.frame = self.bob.frame = frame
         self.bob.next_tick = self.now + 0.007
 
     def run(self, seconds: float) -> None:

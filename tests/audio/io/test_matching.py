@@ -58,7 +58,7 @@ def _capture(device: Device, seconds: float, sound: Samples) -> tuple[CaptureEnd
         for _ in range(device.due(tick * TICK_S)):
             ring.write(np.resize(sound[place : place + BLOCK], BLOCK).astype(np.int16).tobytes())
             place = (place + BLOCK) % (len(sound) - BLOCK)
-        frames.append(end.read())
+        frames.append(end.read(8000))
     return end, ring, frames
 
 
@@ -137,13 +137,13 @@ def test_a_backlog_is_drained_at_once() -> None:
     ring = FrameRing(RATE)
     end = CaptureEnd(CallbackCapture(ring, RATE, lambda: 0.005))
     ring.write(bytes(2 * RATE * 458 // 1000))
-    frame = end.read()
+    frame = end.read(8000)
     assert frame is not None
     assert ring.fill <= RATE * 0.020
     assert end.drained > RATE * 0.400
     # Later on the same: a stall of the server, then all of it together.
     ring.write(bytes(2 * RATE * 300 // 1000))
-    end.read()
+    end.read(8000)
     assert ring.fill <= RATE * 0.030
 
 
@@ -170,11 +170,11 @@ def test_a_late_block_is_bridged_by_no_more_than_what_is_missing() -> None:
     tone = (1000 * np.ones(BLOCK, dtype=np.int16)).tobytes()
     for _ in range(3):
         ring.write(tone)
-    frames = [end.read()]
+    frames = [end.read(8000)]
     for tick in range(50):
         for _ in range(1 if tick == 10 else 3 if tick == 11 else 2):
             ring.write(tone)
-        frames.append(end.read())
+        frames.append(end.read(8000))
     silent_samples = int((np.abs(_heard(frames)[300:]) < 100).sum())
     assert silent_samples <= 80
     assert end.breaks <= 1
@@ -195,9 +195,9 @@ def test_a_device_that_is_dead_gives_nothing_and_costs_no_reserve() -> None:
     end = CaptureEnd(CallbackCapture(ring, RATE, lambda: 0.005))
     for _ in range(4):
         ring.write(bytes(2 * BLOCK))
-    assert end.read() is not None
-    end.read()
-    assert [end.read() for _ in range(100)] == [None] * 100
+    assert end.read(8000) is not None
+    end.read(8000)
+    assert [end.read(8000) for _ in range(100)] == [None] * 100
     assert end.breaks == 1
 
 
@@ -205,10 +205,10 @@ def test_after_a_pause_the_microphone_starts_with_the_present() -> None:
     ring = FrameRing(RATE)
     end = CaptureEnd(CallbackCapture(ring, RATE, lambda: 0.005))
     ring.write((7000 * np.ones(4 * BLOCK, dtype=np.int16)).tobytes())
-    assert end.read() is not None
+    assert end.read(8000) is not None
     end.pause()
     ring.write((7000 * np.ones(10 * BLOCK, dtype=np.int16)).tobytes())
     ring.write(bytes(2 * 4 * BLOCK))
-    frame = end.read()
+    frame = end.read(8000)
     assert frame is not None
     assert np.abs(frame[40:]).max() < 200

@@ -51,7 +51,7 @@ def _listen(source: VirtualSource, seconds: float) -> tuple[CaptureEnd, Samples]
     frames = []
     for tick in range(1, round(seconds / TICK_S)):
         source.advance(tick * TICK_S)
-        frame = end.read()
+        frame = end.read(8000)
         source.listen()
         frames.append(silence if frame is None else frame)
     return end, np.concatenate(frames)
@@ -190,7 +190,7 @@ def test_an_hour_costs_no_memory_and_moves_no_buffer() -> None:
         source.advance(tick * TICK_S)
         sink.advance(tick * TICK_S)
         sink.packets.clear()
-        frame = capture.read()
+        frame = capture.read(8000)
         playout.write(silence if frame is None else frame)
         source.listen()
         sink.listen()
@@ -213,7 +213,7 @@ def test_what_came_while_nobody_listened_is_thrown_away() -> None:
     frames = []
     for tick in range(10):
         source.advance(20.1 + tick * TICK_S)
-        frames.append(end.read())
+        frames.append(end.read(8000))
         source.listen()
     heard = np.concatenate([frame for frame in frames if frame is not None])
     place = likeness(heard[40:], np.frombuffer(_spoken(0, 22 * RATE), dtype=np.int16)[18 * RATE :])[1] + 18 * RATE
@@ -263,6 +263,6 @@ def test_a_server_that_says_nothing_is_told_from_a_thread_that_does_not_ask() ->
     stream, end = _microphone(source)
     assert stream.age(1e9) == 0.0
     source.advance(0.5)
-    end.read()
+    end.read(8000)
     assert stream.age(1e9) == 0.0
     assert asyncio.run(stream.answers()) is False

@@ -23,7 +23,7 @@ def _no_problem(sentence: str) -> None:
 def test_a_file_is_played_once_and_then_there_is_silence() -> None:
     samples = np.arange(1, 401, dtype=np.int16)
     microphone = WaveMicrophone(samples)
-    frames = [microphone.read() for _ in range(4)]
+    frames = [microphone.read(8000) for _ in range(4)]
     assert [frame is None for frame in frames] == [False, False, False, True]
     played = np.concatenate([frame for frame in frames if frame is not None])
     assert len(played) == 3 * FRAME_SAMPLES

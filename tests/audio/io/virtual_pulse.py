@@ -50,7 +50,7 @@ class VirtualServer:
     @property
     def opened(self) -> Opened:
         """As the backend would have it."""
-        return Opened(name="virtual", channel=CHANNEL, piece_ms=10.0, first_margin_ms=6.0)
+        return Opened(name="virtual", channel=CHANNEL, rate=RATE, piece_ms=10.0, first_margin_ms=6.0)
 
     @property
     def played(self) -> float:
