@@ -208,6 +208,7 @@ class AudioEngine:
 
     async def _preload(self) -> None:
         await asyncio.sleep(_PRELOAD_AFTER_S)
+        await self._devices.load_echo_canceller()
         await self._check()
 
     async def _check(self) -> None:

@@ -1,6 +1,6 @@
 """Checks what a call needs, from the terminal to an echo, and says what to do about each failure.
 
-    terminal ▸ settings ▸ password ▸ sound ▸ DNS ▸ transport ▸ TLS ▸ registration ▸ echo call
+    terminal ▸ settings ▸ password ▸ sound ▸ extras ▸ DNS ▸ transport ▸ TLS ▸ registration ▸ echo call
 
 Where an engine runs it is asked; otherwise a registration is tried and taken back.
 """
@@ -17,6 +17,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from audio.codec import g722
+from audio.io.echo import installed as echo_cancelling_installed
 from audio.io.probe import probe_devices
 from audio.io.settings import Device, Role
 from phone import paths, secrets
@@ -76,6 +78,7 @@ async def examine(options: Options, *, echo: str | None) -> AsyncIterator[Check]
     password = await asyncio.to_thread(check_password, configuration, account)
     yield password
     yield await check_sound(configuration)
+    yield check_extras(configuration)
     reachable = False
     for server in account.servers:
         async for check in check_server(server, configuration):
@@ -133,6 +136,17 @@ async def check_sound(configuration: Configuration) -> Check:
         if name is not None and not any(name.lower() in known.lower() for known in names):
             return _failed("sound", f"{role.value} {name!r} was not found: choose one of offhook devices")
     return _ok("sound", f"{len(found.devices)} devices")
+
+
+def check_extras(configuration: Configuration) -> Check:
+    """Which parts of the sound that are installed apart are there."""
+    wideband, echo = g722.installed(), echo_cancelling_installed()
+    if configuration.audio.echo_cancelling and not echo:
+        return _failed("extras", "echo_cancelling is set but not installed: pip install 'offhook[aec]'")
+    there = [name for name, known in (("g722", wideband), ("aec", echo)) if known]
+    return (
+        _ok("extras", ", ".join(there)) if there else _skipped("extras", "neither g722 (wideband) nor aec is installed")
+    )
 
 
 async def check_server(server: ServerAddress, configuration: Configuration) -> AsyncIterator[Check]:

@@ -273,4 +273,4 @@ def _needs_new_phone(before: Configuration, after: Configuration) -> bool:
 
 
 def _is_of_phone(key: str) -> bool:
-    return key.startswith(("account.", "resilience.")) or key == "audio.country"
+    return key.startswith(("account.", "resilience.")) or key in ("audio.country", "audio.echo_cancelling")

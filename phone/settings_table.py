@@ -99,6 +99,12 @@ def _sound() -> tuple[Entry, ...]:
             help=mark("Whose ringing, busy and error tones you hear"),
             default="us",
         ),
+        Entry(
+            key="audio.echo_cancelling",
+            title=mark("Echo cancelling"),
+            help=mark("For loudspeakers: takes out echo and noise; needs the extra offhook[aec]"),
+            default="off",
+        ),
     )
 
 

@@ -11,18 +11,23 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from audio.io.commands import AttachMicrophone, AttachSpeaker
+from audio.io.echo import CleanMicrophone, EchoCanceller, EchoPath, HeardSpeaker, NoEchoCanceller, installed
 from audio.io.events import AudioDeviceRestored, AudioEvent, AudioProblem
 from audio.io.fake import SyntheticMicrophone, SyntheticSpeaker
 from audio.io.matching import CaptureEnd, PlayoutEnd
 from audio.io.settings import AudioSettings, Device, Role, Silent, Synthetic, WaveFile
 from audio.io.supervisor import DeviceSupervisor
+from sipcore.errors import Phrase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from audio.io.backend import BackendThread, OpenStream
     from audio.io.thread import MediaThread
-    from audio.session import Speaker
+    from audio.session import Microphone, Speaker
+
+
+_NO_EXTRA = Phrase("Echo cancelling is not installed: pip install 'offhook[aec]'. Calls go on without.")
 
 
 class DeviceSet:
@@ -42,6 +47,7 @@ class DeviceSet:
         self._supervisors: dict[Role, DeviceSupervisor] = {}
         self._linger: asyncio.TimerHandle | None = None
         self._problems: dict[Role, str] = {}
+        self._echo = EchoPath() if settings.echo_cancelling else None
         self.synthetic_speaker: SyntheticSpeaker | None = None
         """What a synthetic output was played, while one is chosen."""
 
@@ -81,6 +87,21 @@ class DeviceSet:
             loop = asyncio.get_running_loop()
             self._linger = loop.call_later(self._settings.linger_s, self._release_unwanted, wanted)
 
+    async def load_echo_canceller(self) -> None:
+        """Where it is wanted; it takes a moment, off the loop. Without it calls go on, and the user is told."""
+        path = self._echo
+        if path is None or path.canceller is not None:
+            return
+        if not installed():
+            self._report(AudioProblem(_NO_EXTRA))
+            return
+        try:
+            path.canceller = await asyncio.to_thread(EchoCanceller)
+        except NoEchoCanceller as error:
+            self._report(
+                AudioProblem(Phrase("Echo cancelling cannot be used: {why}. Calls go on without.", why=str(error)))
+            )
+
     async def check(self) -> None:
         """Load the sound library and look for the chosen devices, opening none; what is wrong is reported."""
         for supervisor in list(self._supervisors.values()):
@@ -113,11 +134,17 @@ class DeviceSet:
         def attach(stream: OpenStream | None) -> None:
             end = stream.end if stream is not None else None
             if role.captures:
-                self._thread.send(AttachMicrophone(end if isinstance(end, CaptureEnd) else None))
+                self._thread.send(AttachMicrophone(self._microphone(end) if isinstance(end, CaptureEnd) else None))
             else:
-                self._attach_speaker(role, end if isinstance(end, PlayoutEnd) else None)
+                self._attach_speaker(role, self._speaker(role, end) if isinstance(end, PlayoutEnd) else None)
 
         return attach
+
+    def _microphone(self, end: CaptureEnd) -> Microphone:
+        return end if self._echo is None else CleanMicrophone(end, self._echo)
+
+    def _speaker(self, role: Role, end: PlayoutEnd) -> Speaker:
+        return end if self._echo is None or role is not Role.SPEAKER else HeardSpeaker(end, self._echo)
 
     def _attach_speaker(self, role: Role, speaker: Speaker | None) -> None:
         for served in (Role.SPEAKER, Role.RINGER):

@@ -83,6 +83,9 @@ class AudioSettings:
     country: str = "us"
     """Whose call-progress tones are played: ``us uk eu au fr jp``."""
 
+    echo_cancelling: bool = False
+    """Whether the microphone is freed of what the speaker says; needs the extra ``offhook[aec]``."""
+
     port_min: int = DEFAULT_PORT_MIN
     port_max: int = DEFAULT_PORT_MAX
     """RTP takes an even port from ``port_min`` to ``port_max``, RTCP the odd one above it."""

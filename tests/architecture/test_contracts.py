@@ -34,6 +34,8 @@ PLANTS = [
     ("tui-sees", "tui/planted.py", "import phone.server"),
     ("tui-sees", "tui/planted.py", "import sipcore.errors"),
     ("sounddevice", "audio/io/planted.py", "import sounddevice"),
+    ("extras", "audio/io/planted.py", "import livekit"),
+    ("extras", "audio/core/planted.py", "import G722"),
     ("websockets", "sipcore/pbx/planted.py", "import websockets"),
     ("websockets", "phone/planted.py", "def later():\n    import websockets.sync.client"),
     ("textual", "phone/planted.py", "from textual.app import App"),

@@ -3,8 +3,8 @@
     stdout   {"rtp_port", "rtcp_port"}, then each event as {"event", "at", …}, then {"figures"} at the end
     stdin    one line: the far end's {"rtp_port", "rtcp_port"}; the end of stdin ends the call
 
-Run as ``python -m tests.audio.device_engine INPUT OUTPUT [portaudio]``; with the last word a sound server is reached
-through PortAudio only.
+Run as ``python -m tests.audio.device_engine INPUT OUTPUT [portaudio|echo]``: ``portaudio`` reaches a sound server
+through PortAudio only, ``echo`` turns echo cancelling on.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _told(event: AudioEvent) -> None:
 
 
 async def _main(wanted_input: str, wanted_output: str, only: str = "") -> None:
-    settings = AudioSettings(input=wanted_input, output=wanted_output, ring="none")
+    settings = AudioSettings(input=wanted_input, output=wanted_output, ring="none", echo_cancelling=only == "echo")
     engine = AudioEngine(settings, on_event=_told, backend=PortAudioBackend() if only == "portaudio" else None)
     await engine.start()
     media = await engine.open("call", "127.0.0.1")

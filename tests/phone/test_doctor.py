@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
 
 from phone.config import Configuration, Options, load
-from phone.doctor import Check, check_password, check_server, check_sound, check_terminal, examine
+from phone.doctor import Check, check_extras, check_password, check_server, check_sound, check_terminal, examine
 from sipcore.config import ServerAddress
 
 if TYPE_CHECKING:
@@ -84,7 +85,33 @@ def test_no_terminal_is_no_fault() -> None:
     assert check_terminal().result == "skipped"
 
 
-def test_the_whole_report_names_every_check(configuration: Configuration) -> None:
+@pytest.mark.parametrize(
+    ("wideband", "aec", "wanted", "expected"),
+    [
+        (True, True, True, ("ok", "g722, aec")),
+        (True, False, False, ("ok", "g722")),
+        (False, False, False, ("skipped", "neither g722 (wideband) nor aec is installed")),
+        (True, False, True, ("failed", "echo_cancelling is set but not installed: pip install 'offhook[aec]'")),
+    ],
+)
+def test_extras(
+    configuration: Configuration,
+    monkeypatch: pytest.MonkeyPatch,
+    wideband: bool,
+    aec: bool,
+    wanted: bool,
+    expected: tuple[str, str],
+) -> None:
+    monkeypatch.setattr("phone.doctor.g722.installed", lambda: wideband)
+    monkeypatch.setattr("phone.doctor.echo_cancelling_installed", lambda: aec)
+    audio = dataclasses.replace(configuration.audio, echo_cancelling=wanted)
+    check = check_extras(dataclasses.replace(configuration, audio=audio))
+    assert (check.result, check.detail) == expected
+
+
+def test_the_whole_report_names_every_check(configuration: Configuration, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phone.doctor.g722.installed", lambda: True)
+
     async def main() -> list[Check]:
         options = Options(config=configuration.config_file)
         return [check async for check in examine(options, echo=None)]
@@ -94,6 +121,7 @@ def test_the_whole_report_names_every_check(configuration: Configuration) -> Non
         ("settings", "ok"),
         ("password", "failed"),
         ("sound", "skipped"),
+        ("extras", "ok"),
         ("dns", "ok"),
         ("transport", "failed"),
         ("registration", "skipped"),
