@@ -246,7 +246,7 @@ class AudioEngine:
                 microphone = WaveMicrophone(samples, self._rate) if samples is not None else None
             case _:
                 pass
-        core = MediaCore(self._ids, wall_offset_s=time.time() - time.monotonic())
+        core = MediaCore(self._ids, wall_offset_s=time.time() - time.monotonic(), dtx=self.settings.dtx)
         media = entry.media = LocalMedia(
             address=local_address,
             rtp_port=sockets.rtp_port,

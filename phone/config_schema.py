@@ -142,6 +142,7 @@ SCHEMA: dict[str, dict[str, Key]] = {
         "ring": Key(kind=Kind.TEXT, environment="OFFHOOK_AUDIO_RING"),
         "country": Key(kind=Kind.TEXT, environment="OFFHOOK_AUDIO_COUNTRY", choices=TONE_COUNTRIES),
         "echo_cancelling": Key(kind=Kind.BOOLEAN, environment="OFFHOOK_AUDIO_ECHO_CANCELLING"),
+        "dtx": Key(kind=Kind.BOOLEAN, environment="OFFHOOK_AUDIO_DTX"),
         "port_min": Key(kind=Kind.INTEGER, environment="OFFHOOK_AUDIO_PORT_MIN", minimum=1024, maximum=65534),
         "port_max": Key(kind=Kind.INTEGER, environment="OFFHOOK_AUDIO_PORT_MAX", minimum=1024, maximum=65534),
     },

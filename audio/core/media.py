@@ -62,7 +62,7 @@ class MediaCore:
     """The media of one call. Calls on one core never overlap: one thread owns it.
 
     ``wall_offset_s`` is Unix time minus ``now`` (for NTP timestamps in RTCP). ``cname`` is made up when not given
-    (RFC 7022). :class:`MediaSilent` is reported after ``silent_after_s``.
+    (RFC 7022). :class:`MediaSilent` is reported after ``silent_after_s``. With ``dtx`` our silence is not sent.
     """
 
     def __init__(
@@ -75,12 +75,13 @@ class MediaCore:
         on_non_rtp: NonRtpHandler | None = None,
         silent_after_s: float = 3.0,
         jitter: JitterConfig | None = None,
+        dtx: bool = False,
     ) -> None:
         self._cname = cname or ids.token(96)
         self._secure = secure
         self._on_non_rtp = on_non_rtp
         self._silent_after_s = silent_after_s
-        self._outbound = Outbound(ids)
+        self._outbound = Outbound(ids, dtx=dtx)
         self._inbound = Inbound(jitter)
         self._gate = SourceGate()
         self._control = RtcpSession(ids, self._outbound, self._inbound, cname=self._cname, wall_offset_s=wall_offset_s)

@@ -1,7 +1,7 @@
 """The way out: microphone, mute, DTMF and coding into RTP packets, 20 ms at a time.
 
-microphone ▶ meter ▶ mute ▶ [packets of ptime] ▶ encode ▶ RTP
-                      DTMF in its place ────────────────▲
+microphone ▶ meter ▶ mute ▶ (silence ▶ comfort noise) ▶ [packets of ptime] ▶ encode ▶ RTP
+                      DTMF in its place ────────────────────────────────────────────▲
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from audio.core.ports import (
     frame_samples,
     silence,
 )
+from audio.core.suppression import SilenceSuppressor, Speak
 from audio.rtp.sending import SenderState
 from audio.rtp.telephone_event import DtmfSender, Suppression
 from audio.stream import noise
@@ -41,9 +42,12 @@ _MUTE_NOISE = noise.encode(-70.0)
 
 
 class Outbound:
-    """Makes our packets. The media clock runs on while nothing may be sent."""
+    """Makes our packets. The media clock runs on while nothing may be sent.
 
-    def __init__(self, ids: IdSource) -> None:
+    With ``dtx`` silence is not sent, where the far end takes comfort noise in its place.
+    """
+
+    def __init__(self, ids: IdSource, *, dtx: bool = False) -> None:
         self.sender = SenderState(ids)
         self.dtmf = DtmfSender()
         self.meter = LevelMeter()
@@ -55,6 +59,8 @@ class Outbound:
         self._rate = SAMPLE_RATE
         self._converter = RateConverter()
         self._dtmf_payload_type: int | None = None
+        self._suppressor = SilenceSuppressor() if dtx else None
+        self._noise_payload_type: int | None = None
         self._packet_samples = frame_samples(SAMPLE_RATE)
         self._sends = False
         self._pending: Samples = np.zeros(0, dtype=np.int16)
@@ -80,6 +86,7 @@ class Outbound:
             self._rate = self.meter.sample_rate = self._codec.sample_rate
         self._payload_type = parameters.send_codec.payload_type
         self._dtmf_payload_type = parameters.send_dtmf.payload_type if parameters.send_dtmf else None
+        self._noise_payload_type = parameters.send_cn.payload_type if parameters.send_cn else None
         self._packet_samples = min(max(parameters.ptime_ms, 10), 60) * self._rate // 1000
         self._sends = parameters.direction.sends
         if not self._sends:
@@ -99,7 +106,11 @@ class Outbound:
             self.sender.advance(FRAME_UNITS)
             return [], None
         if self._dtmf_payload_type is None or not self.dtmf.active:
-            return self._audio(codec, sound), None
+            if self._suppressor is None or self._noise_payload_type is None:
+                return self._audio(codec, sound), None
+            return self._audio_or_noise(codec, sound, self._suppressor, self._noise_payload_type), None
+        if self._suppressor is not None:
+            self._suppressor.restart()
         suppression, event, digit = self.dtmf.tick(self.sender, self._dtmf_payload_type, FRAME_UNITS)
         match suppression:
             case Suppression.NONE:
@@ -156,6 +167,20 @@ class Outbound:
             payload = codec.encode(pending[start : start + size])
             packets.append(self.sender.audio(self._payload_type, payload, offset=(start - before) // samples_per_unit))
         self._pending = pending[len(packets) * size :]
+        self.sender.advance(FRAME_UNITS)
+        return packets
+
+    def _audio_or_noise(
+        self, codec: AudioCodec, sound: Samples, suppressor: SilenceSuppressor, payload_type: int
+    ) -> list[RtpPacket]:
+        match suppressor.decide(sound):
+            case Speak.SOUND:
+                return self._audio(codec, sound)
+            case bytes() as payload:
+                packets = [self.sender.noise(payload_type, payload)]
+            case _:
+                packets = []
+        self._flush_pending()
         self.sender.advance(FRAME_UNITS)
         return packets
 

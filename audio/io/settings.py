@@ -86,6 +86,11 @@ class AudioSettings:
     echo_cancelling: bool = False
     """Whether the microphone is freed of what the speaker says; needs the extra ``offhook[aec]``."""
 
+    dtx: bool = False
+    """Whether silence is left unsent, with comfort noise in its place (RFC 3389). Saves a slow line half its packets;
+    some PBXs take the pause for a dead call.
+    """
+
     port_min: int = DEFAULT_PORT_MIN
     port_max: int = DEFAULT_PORT_MAX
     """RTP takes an even port from ``port_min`` to ``port_max``, RTCP the odd one above it."""

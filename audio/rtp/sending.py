@@ -48,6 +48,11 @@ class SenderState:
         marker, self._talking = not self._talking, True
         return self._packet(payload_type, payload, (self._timestamp + offset) & _MASK_32, marker)
 
+    def noise(self, payload_type: int, payload: bytes) -> RtpPacket:
+        """The next comfort-noise packet: from the media clock's present on there is silence (RFC 3389 §4)."""
+        self.pause()
+        return self._packet(payload_type, payload, self._timestamp, False)
+
     def event(self, payload_type: int, payload: bytes, timestamp: int, *, marker: bool) -> RtpPacket:
         """The next telephone-event packet; its timestamp is that of the event's start (RFC 4733 §2.1)."""
         return self._packet(payload_type, payload, timestamp, marker)

@@ -151,6 +151,7 @@ def test_every_key_is_in_the_form_or_left_out_on_purpose() -> None:
     hidden = {
         "account.phantom_id",
         "account.password_command",
+        "audio.dtx",
         "audio.port_min",
         "audio.port_max",
         "control.socket",
