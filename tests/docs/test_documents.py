@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from audio.codec import g722, registry
 from phone.cli import entry
 from phone.config import Options, load
 from phone.config_schema import SCHEMA
@@ -57,6 +58,19 @@ def commands() -> list[tuple[str, str]]:
             if re.match(r"(offhook|make)\b(?!\.)", command):
                 found.append((document.name, command))
     return found
+
+
+# --- sound ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_guides_table_of_codecs_is_what_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the order of the offer, G.722 being the one that needs something."""
+    rows = re.findall(r"^\| [^|]+ \| (\d+), `([^`]+)` \| [^|]+ \| ([^|]*)\|$", text(GUIDE), re.MULTILINE)
+    for installed, wanted in ((True, rows), (False, [row for row in rows if not row[2].strip()])):
+        monkeypatch.setattr(g722, "installed", lambda installed=installed: installed)
+        listed = [(str(codec.payload_type), f"{codec.encoding}/{codec.clock_rate}") for codec in registry.offered()]
+        assert [(number, name) for number, name, _ in wanted] == listed
+    assert [row[2].strip() for row in rows if row[2].strip()] == ["`pip install 'offhook[g722]'`"]
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
