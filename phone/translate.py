@@ -87,7 +87,7 @@ class Translator:
                 return [ev.KeepAliveStopped(at=at)]
             case sip.MessageWaiting():
                 return [ev.MessageWaiting(at=at, waiting=event.waiting, new=event.new, old=event.old)]
-            case sip.IncomingCall() | sip.CallEnded() | sip.LocalAddressChanged():
+            case sip.IncomingCall() | sip.CallEnded() | sip.CallRinging() | sip.LocalAddressChanged():
                 return []
             case _:
                 call = self._call_name(event.call)

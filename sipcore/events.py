@@ -223,6 +223,13 @@ class CallState(enum.Enum):
     ENDING = "ending"
 
 
+class AlertSource(enum.Enum):
+    """Whether a colleague calls or somebody from outside, by the PBX's word."""
+
+    INTERNAL = "internal"
+    EXTERNAL = "external"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingCall:
     """An INVITE arrived; answer, ring or reject it. Strings are as the network sent them: untrusted."""
@@ -237,6 +244,9 @@ class IncomingCall:
     headers: tuple[tuple[str, str], ...] = ()
     """Alert-Info, Call-Info, Answer-Mode, Diversion, History-Info, P-Asserted-Identity as received."""
 
+    source: AlertSource | None = None
+    """Whether the caller is a colleague, where Alert-Info tells."""
+
     replaces: CallId | None = None
 
 
@@ -248,6 +258,13 @@ class CallStateChanged:
     state: CallState
     status: int = 0
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRinging:
+    """A far end said 180: once for each call, whatever it has sent before or sends beside it."""
+
+    call: CallId
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +378,7 @@ Event = (
     | KeepAliveStopped
     | IncomingCall
     | CallStateChanged
+    | CallRinging
     | MediaNegotiated
     | HoldChanged
     | SignallingChanged

@@ -13,6 +13,7 @@ from sipcore.dialog.session import Input, State
 from sipcore.errors import LocalProtocolError, ParseError, Phrase
 from sipcore.events import CallId, EndedBy, IncomingCall
 from sipcore.media import LocalMedia
+from sipcore.message.alert_info import alert_source
 from sipcore.message.fields import RAck
 from sipcore.message.message import Request, Response
 from sipcore.message.uri import NameAddr
@@ -82,6 +83,7 @@ class IncomingInvite:
                 display_name=caller.display_name or "",
                 called=invite.to.uri.user_part or str(invite.to.uri),
                 headers=_shown_headers(invite),
+                source=alert_source(invite.headers.get_all("Alert-Info")),
                 replaces=replaces,
             )
         )

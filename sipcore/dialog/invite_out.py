@@ -14,7 +14,7 @@ from sipcore.dialog.core import Failure, Outcome, Timer, sdp_of, set_body
 from sipcore.dialog.dialog import MAX_FORWARDS, Dialog
 from sipcore.dialog.session import Input, State
 from sipcore.errors import ParseError, Phrase
-from sipcore.events import CallState, EndedBy
+from sipcore.events import CallRinging, CallState, EndedBy
 from sipcore.media import LocalMedia, MediaParameters
 from sipcore.message.fields import parse_rseq
 from sipcore.message.message import Request, Response
@@ -78,6 +78,7 @@ class OutgoingInvite:
 
         self._attempt: AuthenticatedRequest | None = None
         self._redirected = False
+        self._rang = False
         self._interval_retries = 0
         call.media = media
 
@@ -169,6 +170,9 @@ class OutgoingInvite:
 
     def show_progress(self) -> None:
         """Tell the user what the last provisional response means."""
+        if self._call.status == 180 and not self._rang:
+            self._rang = True
+            self._call.report(CallRinging(self._call.id))
         if any(early.answered for early in self._early.values()):
             self._call.show(CallState.EARLY)
         elif self._call.status == 180:

@@ -13,6 +13,7 @@ from sipcore.auth.challenge import parse_challenges
 from sipcore.auth.credentials import Authorization
 from sipcore.errors import ParseError
 from sipcore.message import fields
+from sipcore.message.alert_info import AlertInfo, alert_source
 from sipcore.message.fields import (
     CSeq,
     Event,
@@ -39,7 +40,14 @@ AUTH = samples.crlf(
     'algorithm=SHA-256, cnonce="c", opaque="", qop=auth, nc=0000000f, userhash=false\n'
     'Proxy-Authenticate: Digest realm="x", domain="sip:a sip:b", nonce="", stale=TRUE, qop="auth,auth-int,x"\n\n'
 )
-CORPUS = [*samples.ORDINARY, AUTH, *samples.torture().values()]
+ALERT = samples.crlf(
+    "INVITE sip:1001@phone SIP/2.0\n"
+    "Via: SIP/2.0/WS a.invalid;branch=z9hG4bK1\n"
+    "From: <sip:a@b>;tag=1\nTo: <sip:a@b>\nCall-ID: x\nCSeq: 2 INVITE\n"
+    "Alert-Info: <urn:alert:source:internal>, <http://pbx/bell.wav>;info=alert-external\n"
+    "Alert-Info: info=alert-internal;x-line-id=0\n\n"
+)
+CORPUS = [*samples.ORDINARY, AUTH, ALERT, *samples.torture().values()]
 
 # Bytes that mean something to some grammar, and some that mean nothing to any.
 MEANINGFUL = [
@@ -63,12 +71,13 @@ _FIELDS: list[tuple[str, Callable[[str], object]]] = [
     ("Reason", Reason.parse),
     ("Warning", WarningValue.parse),
     ("P-Asserted-Identity", NameAddr.parse),
+    ("Alert-Info", AlertInfo.parse),
     ("Authorization", Authorization.parse),
 ]
 
 _DERIVED = (
     "tag", "user_part", "branch", "received", "rport", "wants_rport", "cause", "text", "refresher", "duration",
-    "reason", "expires", "retry_after", "essence", "id", "host_port", "sent_by",
+    "reason", "expires", "retry_after", "essence", "id", "host_port", "sent_by", "source",
 )  # fmt: skip
 _TYPED = (
     "via", "vias", "from_", "to", "call_id", "cseq", "contacts", "contact_is_star", "routes", "record_routes",
@@ -112,7 +121,7 @@ def _look_into(value: object) -> None:
     if isinstance(value, list | tuple):
         for item in value:
             _look_into(item)
-    elif isinstance(value, NameAddr | Uri | Via | CSeq | fields._WithParams):
+    elif isinstance(value, NameAddr | Uri | Via | CSeq | AlertInfo | fields._WithParams):
         for name in _DERIVED:
             if hasattr(type(value), name):
                 _touch(lambda name=name: getattr(value, name))  # type: ignore[misc]
@@ -132,6 +141,7 @@ def exhaust(message: Message) -> None:
     for header, parse in _FIELDS:
         for value in _touch(lambda header=header: message.headers.values(header)) or ():  # type: ignore[misc, attr-defined]
             _look_into(_touch(lambda parse=parse, value=value: parse(value)))  # type: ignore[misc]
+    alert_source(message.headers.get_all("Alert-Info"))
     for header in ("WWW-Authenticate", "Proxy-Authenticate"):
         for challenge in parse_challenges(message.headers.get_all(header)):
             str(challenge)

@@ -6,7 +6,7 @@ import pytest
 
 from sipcore.dialog.core import CallSettings
 from sipcore.errors import LocalProtocolError
-from sipcore.events import CallEnded, CallId, CallState, EndedBy, IncomingCall, MediaNegotiated
+from sipcore.events import AlertSource, CallEnded, CallId, CallState, EndedBy, IncomingCall, MediaNegotiated
 from sipcore.media import Fingerprint, Profile
 from sipcore.message.message import Request, Response
 from sipcore.sdp.offer_answer import OfferAnswer, Unacceptable
@@ -46,17 +46,19 @@ def test_the_user_is_told_who_calls_whom_and_how() -> None:
     headers = (
         ("P-Asserted-Identity", '"Real Bob" <sip:555@pbx>'),
         ("Alert-Info", "<http://x>;info=alert-autoanswer"),
+        ("Alert-Info", "<urn:alert:source:internal>"),
         ("Subject", "not shown"),
     )
     call, _ = ring(solo, headers=headers)
     (event,) = solo.alice.seen(IncomingCall)
     assert (event.call, event.peer, event.peer_uri) == (call, "555", "sip:555@pbx")
     assert (event.display_name, event.called, event.replaces) == ("Real Bob", "alice", None)
-    assert [name for name, _ in event.headers] == ["Alert-Info", "P-Asserted-Identity"]
+    assert event.source is AlertSource.INTERNAL
+    assert [name for name, _ in event.headers] == ["Alert-Info", "Alert-Info", "P-Asserted-Identity"]
     plain = Solo()
-    ring(plain, headers=(("P-Asserted-Identity", "<<<"),))
+    ring(plain, headers=(("P-Asserted-Identity", "<<<"), ("Alert-Info", "<<internal")))
     (event,) = plain.alice.seen(IncomingCall)
-    assert (event.peer, event.display_name) == ("bob", "Bob B.")
+    assert (event.peer, event.display_name, event.source) == ("bob", "Bob B.", None)
 
 
 def test_answering_negotiates_sends_200_and_waits_for_the_ack() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from sipcore.dialog.core import CallSettings
 from sipcore.errors import LocalProtocolError
-from sipcore.events import CallEnded, CallState, EndedBy, MediaNegotiated
+from sipcore.events import CallEnded, CallRinging, CallState, EndedBy, MediaNegotiated
 from sipcore.media import CryptoKey, LocalMedia, Profile
 from sipcore.message.message import Request
 from tests.sipcore.dialog.pair import MEDIA, MOVED_MEDIA
@@ -91,6 +91,20 @@ def test_early_media_is_announced_and_the_same_answer_is_not_announced_twice() -
     assert solo.alice.states == [CallState.CALLING, CallState.EARLY, CallState.ACTIVE]
     assert len(solo.alice.seen(MediaNegotiated)) == 1
     assert solo.ladder() == ["ACK"]
+
+
+@pytest.mark.parametrize("order", [(180, 183), (183, 180), (180,), (183, 180, 183, 180)])
+def test_ringing_is_told_once_whatever_comes_before_and_after(order: tuple[int, ...]) -> None:
+    """RFC 3960 §3.2: a phone makes its own ringback only after a 180, and has to know of one behind a 183."""
+    solo = Solo()
+    call, invite = solo.dial()
+    for status in order:
+        solo.reply(invite, status, sdp=solo.answer_to(invite) if status == 183 else None)
+    assert solo.alice.seen(CallRinging) == [CallRinging(call)]
+    silent = Solo()
+    _, invite = silent.dial()
+    silent.reply(invite, 183, sdp=silent.answer_to(invite))
+    assert silent.alice.seen(CallRinging) == []
 
 
 def test_a_2xx_without_a_body_takes_the_early_answer() -> None:
