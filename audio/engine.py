@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import ipaddress
 import logging
 import random
 import socket
@@ -29,7 +28,6 @@ from audio.io.commands import (
     CloseSession,
     Configure,
     Mute,
-    PlayTone,
     Record,
     ReplaceSockets,
     SendDtmf,
@@ -47,28 +45,26 @@ from audio.io.events import (
 )
 from audio.io.probe import DeviceList, probe_devices
 from audio.io.realtime import RealtimeGuard, keep_one_arena
+from audio.io.ringing import Ringing
 from audio.io.settings import AudioSettings, Role, WaveFile
-from audio.io.sockets import MediaSockets, NoMediaPort, bind_pair
+from audio.io.sockets import MediaSockets, NoMediaPort, bind_pair, is_numeric
 from audio.io.sound import SoundBackend
 from audio.io.thread import MediaThread
-from audio.io.tone import ToneSource
+from audio.io.tone import Channel
 from audio.io.wave import WaveMicrophone, WaveProblem, WaveSpeaker, load_wave
 from audio.session import MediaSession
 from audio.stream.recorder import numbered_path
-from audio.stream.tones import Country, ToneKind
+from audio.stream.tones import ToneKind
 from sipcore.errors import LocalProtocolError, Phrase
 from sipcore.ids import IdSource
 from sipcore.media import CryptoKey, IceCredentials, LocalMedia, MediaParameters
-
-if TYPE_CHECKING:
-    from audio.secure.certificate import DtlsCertificate
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from audio.core.statistics import MediaStatistics
     from audio.io.fake import SyntheticSpeaker
+    from audio.secure.certificate import DtlsCertificate
 
 __all__ = [
     "AudioDeviceLost",
@@ -79,6 +75,7 @@ __all__ = [
     "AudioSettings",
     "CallMediaEnded",
     "CallMediaEvent",
+    "Channel",
     "DeviceList",
     "Levels",
     "NoMediaPort",
@@ -133,7 +130,9 @@ class AudioEngine:
         self._calls: dict[str, _Call] = {}
         self._certificate: DtlsCertificate | None = None
         self._active: str | None = None
-        self._tones: dict[Role, ToneKind] = {}
+        self.ringing = Ringing(settings, self._thread, self._deliver, want=self._want_devices)
+        """What the user hears beside the far end."""
+
         self._devices = DeviceSet(settings, self._backend, self._thread, self._deliver)
         self._recordings: list[WaveSpeaker] = []
         self.recorded = 0
@@ -204,7 +203,7 @@ class AudioEngine:
         return self._devices.synthetic_speaker
 
     def _want_devices(self) -> None:
-        self._devices.want(calls=bool(self._calls), tones=frozenset(self._tones))
+        self._devices.want(calls=bool(self._calls), tones=self.ringing.roles)
 
     async def _preload(self) -> None:
         await asyncio.sleep(_PRELOAD_AFTER_S)
@@ -213,6 +212,7 @@ class AudioEngine:
 
     async def _check(self) -> None:
         """Tell what is wrong before a call finds out."""
+        await self.ringing.load()
         await self._devices.check()
         match self.settings.choice(Role.MICROPHONE):
             case WaveFile(path):
@@ -306,7 +306,7 @@ class AudioEngine:
             self._start_recording(call)
             if self._active is None:
                 self.activate(call)
-        if _is_numeric(parameters.remote_address):
+        if is_numeric(parameters.remote_address):
             self._thread.send(Configure(call, parameters))
         else:
             self._spawn(self._configure_by_name(call, parameters))
@@ -342,16 +342,6 @@ class AudioEngine:
             self._active = None
         if not self._calls:
             self._guard.release()
-        self._want_devices()
-
-    def tone(self, kind: ToneKind | None, role: Role = Role.SPEAKER) -> None:
-        """Play a tone until the next, over a call if there is one; ``None`` stops it."""
-        if kind is None:
-            self._tones.pop(role, None)
-            self._thread.send(PlayTone(role, None))
-        else:
-            self._tones[role] = kind
-            self._thread.send(PlayTone(role, ToneSource(kind, _country(self.settings.country))))
         self._want_devices()
 
     def statistics(self, call: str) -> MediaStatistics | None:
@@ -460,18 +450,3 @@ def _fresh_keys(ids: IdSource) -> tuple[CryptoKey, ...]:
 
     audio.secure.media.preload()
     return generate_keys(ids)
-
-
-def _is_numeric(address: str) -> bool:
-    try:
-        ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return True
-
-
-def _country(name: str) -> Country:
-    try:
-        return Country(name.lower())
-    except ValueError:
-        return Country.EU

@@ -27,6 +27,7 @@ from phone.protocol.snapshots import CallSlice, HistoryEntry
 from phone.translate import clean_untrusted, outcome_of, worded
 from phone.waiting import Waiting, refusal, within
 from sipcore.errors import SipError
+from sipcore.events import AlertSource
 from sipcore.sdp.offer_answer import Unacceptable
 from sipcore.sdp.policy import profiles_to_offer
 
@@ -106,6 +107,7 @@ class Calls:
             peer_uri=clean_untrusted(event.peer_uri),
             display_name=clean_untrusted(event.display_name),
             called=clean_untrusted(event.called),
+            internal=event.source is AlertSource.INTERNAL,
         )
         if len(self.lines) >= MAX_CALLS:
             self._agent.run(lambda now: self._agent.stack.reject(event.call, BUSY_HERE, "", now))
@@ -131,7 +133,6 @@ class Calls:
         line = self.lines.by_sip(event.call)
         call = None if line is None else self._state().call(line.id)
         if line is not None and call is not None:
-            line.early_media = call.answered_at is None
             self._audio.configure(line.id, event.parameters)
 
     def hold_changed(self, event: sip.HoldChanged) -> None:
@@ -295,10 +296,15 @@ class Calls:
         line, _ = self.lines.choose(self._state(), "dtmf", name)
         if not digits or len(digits) > _MAX_DIGITS:
             raise CommandRefused("digits", Phrase("Give 1 to {n} digits of 0-9 * # A-D.", n=_MAX_DIGITS))
+        heard = line.id == self.lines.current
         with _refusing(Phrase("The digits cannot be sent")):
             if self._audio.send_dtmf(line.id, digits):
+                if heard:
+                    self._audio.ringing.press(digits)
                 return
             for digit in digits:
+                if heard:
+                    self._audio.ringing.press(digit)
                 if digit != ",":
                     self._run(line, functools.partial(_send_info, self._agent.stack, digit))
                 await asyncio.sleep(_INFO_GAP_S if digit != "," else 1.0)

@@ -17,6 +17,7 @@ from audio.io.settings import AudioSettings
 from phone import config_layers, paths
 from phone.config_layers import ConfigError, Setting, expand
 from phone.console_settings import ConsoleSettings, console_settings
+from phone.tone_country import tone_country
 from sipcore.config import Account, Resilience, ServerAddress, phantom_server, preset
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def load(
         resilience=_resilience(settings),
         tls_ca=None if tls_ca is None else _existing(tls_ca, "tls_ca"),
         password_command=tuple(_plain(settings, "account", "password_command", ())),
-        audio=_audio(settings),
+        audio=_audio(settings, environ),
         console=console_settings(settings),
         verbose=verbose,
         log_file=options.log or paths.log_file(environ, profile=profile),
@@ -201,18 +202,28 @@ def _resilience(settings: config_layers.Settings) -> Resilience:
     return dataclasses.replace(base, **values)
 
 
-def _audio(settings: config_layers.Settings) -> AudioSettings:
+def _audio(settings: config_layers.Settings, environ: Mapping[str, str]) -> AudioSettings:
     defaults = AudioSettings()
     values: dict[str, Any] = {}
     for item in dataclasses.fields(AudioSettings):
         setting = settings.get(("audio", item.name))
         if setting is not None:
-            values[item.name] = _wave_path(setting) if isinstance(setting.value, str) else setting.value
+            values[item.name] = _audio_value(item.name, setting)
+    if values.get("country", "auto") == "auto":
+        values["country"] = tone_country(environ)
     audio = dataclasses.replace(defaults, **values)
     if audio.port_max < audio.port_min + 1:
         origin = next(settings["audio", name].origin for name in ("port_max", "port_min") if name in values)
         raise ConfigError(f"{origin}: port_max must be above port_min; correct one of them.")
     return audio
+
+
+def _audio_value(name: str, setting: Setting) -> Any:
+    if not isinstance(setting.value, str):
+        return setting.value
+    if name in ("ring_file", "ring_file_internal"):
+        return str(expand(setting).absolute()) if setting.value.strip() else ""
+    return _wave_path(setting)
 
 
 def _wave_path(setting: Setting) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MEDIA_CHOICES = ("auto", "rtp", "sdes", "webrtc")
-TONE_COUNTRIES = ("us", "uk", "eu", "au", "fr", "jp")
+TONE_COUNTRIES = ("auto", "us", "uk", "eu", "au", "fr", "jp")
 LANGUAGES = ("auto", "en", "es")
 THEMES = ("auto", "dark", "light", "ansi")
 THREE_WAY = ("auto", "yes", "no")
@@ -143,6 +143,9 @@ SCHEMA: dict[str, dict[str, Key]] = {
         "country": Key(kind=Kind.TEXT, environment="OFFHOOK_AUDIO_COUNTRY", choices=TONE_COUNTRIES),
         "echo_cancelling": Key(kind=Kind.BOOLEAN, environment="OFFHOOK_AUDIO_ECHO_CANCELLING"),
         "dtx": Key(kind=Kind.BOOLEAN, environment="OFFHOOK_AUDIO_DTX"),
+        "key_tones": Key(kind=Kind.BOOLEAN, environment="OFFHOOK_AUDIO_KEY_TONES"),
+        "ring_file": Key(kind=Kind.TEXT, environment="OFFHOOK_AUDIO_RING_FILE"),
+        "ring_file_internal": Key(kind=Kind.TEXT, environment="OFFHOOK_AUDIO_RING_FILE_INTERNAL"),
         "port_min": Key(kind=Kind.INTEGER, environment="OFFHOOK_AUDIO_PORT_MIN", minimum=1024, maximum=65534),
         "port_max": Key(kind=Kind.INTEGER, environment="OFFHOOK_AUDIO_PORT_MAX", minimum=1024, maximum=65534),
     },

@@ -164,6 +164,11 @@ class Engine:
             audio = configuration.audio
             await self._phone.set_devices(microphone=audio.input, speaker=audio.output, ringer=audio.ring)
 
+    async def use_tones(self, configuration: Configuration) -> None:
+        """Change tones and bells, in the midst of calls too."""
+        if self._phone is not None:
+            await self._phone.set_tones(configuration.audio)
+
     def use_verbose(self, on: bool) -> None:
         """Switch the verbose log."""
         self._log.set_verbose(on)

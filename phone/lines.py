@@ -35,8 +35,11 @@ class Line:
     sip: CallId | None
     """None until the INVITE of an outgoing call has left."""
 
-    early_media: bool = False
-    """The far end is heard before it answers, so no tone of ours is played."""
+    rang: bool = False
+    """The far end said that it rings."""
+
+    heard: bool = False
+    """Sound of the far end has come."""
 
     answering: bool = False
 
@@ -79,10 +82,23 @@ class Lines:
         """The line of a call of the stack."""
         return next((line for line in self._lines.values() if line.sip == sip), None)
 
-    def has_early_media(self, name: str) -> bool:
-        """Whether the far end of a call that is not answered is heard."""
+    def rang(self, call: CallId) -> None:
+        """Note that the far end rings; what it says after that does not take it back."""
+        if (line := self.by_sip(call)) is not None:
+            line.rang = True
+
+    def heard(self, name: str) -> None:
+        """Note that the far end's sound has come."""
+        if (line := self._lines.get(name)) is not None:
+            line.heard = True
+
+    def wants_ringback(self, name: str) -> bool:
+        """Whether a call that is not answered is to sound as if it rang (RFC 3960 §3.2).
+
+        A 180 asks for it; the far end's own sound, however late it comes and whatever was negotiated, ends it.
+        """
         line = self._lines.get(name)
-        return line is not None and line.early_media
+        return line is not None and line.rang and not line.heard
 
     def forget(self, line: Line) -> None:
         """The call is over."""

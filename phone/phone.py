@@ -2,7 +2,7 @@
 
     UserAgent ── events ──▶ Phone ── translate, reduce ──▶ state ──▶ on_event
     AudioEngine ─ events ─▶   ├── Calls (verbs about calls)
-                              ├── tones, figures
+                              ├── Signals (tones), figures
                               └── Memory (history, health)
 
 All methods belong to the event loop's thread. A verb that does not fit raises CommandRefused with a sentence.
@@ -16,17 +16,16 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from audio.core.events import MediaResumed, MediaSecured, MediaSecurityFailed, MediaSilent
+from audio.core.events import FirstPacketReceived, MediaResumed, MediaSecured, MediaSecurityFailed, MediaSilent
 from audio.engine import AudioEngine
 from audio.io.events import CallMediaEvent
-from audio.io.settings import Role
 from phone.calls import Calls
 from phone.protocol import events as ev
 from phone.protocol.commands import CommandRefused
 from phone.protocol.phrases import Phrase
 from phone.protocol.snapshots import CallMedia, RegistrationSlice
 from phone.resume import Continuity
-from phone.signals import REFUSAL_TONE_S, Tones, refusal_tone, tones_for
+from phone.signals import Signals
 from phone.state import PhoneState, reduce
 from phone.translate import Translator
 from phone.waiting import Waiting, refusal, within
@@ -106,8 +105,7 @@ class Phone:
         self.agent.keep_with(self._continuity.keep)
         self._translator = Translator(account=account, call_name=self.calls.name_of)
         self._begun = self._resumed = False
-        self._tones: Tones = {}
-        self._refusal: asyncio.TimerHandle | None = None
+        self._signals = Signals(self.audio.ringing, self.calls.lines)
         self._measuring: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -126,7 +124,7 @@ class Phone:
         self._resumed = True
         await self.begin()
         await self._continuity.resume()
-        self._signal(None)
+        self._follow()
 
     async def start(self) -> None:
         """Begin where :meth:`resume` did not; then what is remembered, the connection and the registration."""
@@ -136,7 +134,7 @@ class Phone:
 
     async def close(self) -> None:
         """BYE, un-REGISTER, sound off, everything written down: three seconds with a PBX that is silent."""
-        self._play({})
+        self._signals.stop()
         await self.agent.close()
         if self._measuring is not None:
             self._measuring.cancel()
@@ -184,6 +182,7 @@ class Phone:
         if self.calls.hold_back(event):
             return
         ended: ev.CallEnded | None = None
+        outgoing = False
         match event:
             case sip.IncomingCall():
                 self.calls.incoming(event)
@@ -196,18 +195,25 @@ class Phone:
                 self.calls.outage.verb_failed(event)
             case sip.LocalAddressChanged(address=address):
                 self._spawn(self.calls.outage.move_media(address))
+            case sip.CallRinging():
+                self.calls.lines.rang(event.call)
             case sip.CallEnded():
+                call = self.state.call(self.calls.name_of(event.call) or "")
+                outgoing = call is not None and call.direction == "out"
                 ended = self.calls.ended(event)
             case _:
                 pass
         for translated in self._translator.from_stack(event, self._clock()):
             self._emit(translated)
-        self._signal(ended)
+        self._follow(ended, outgoing=outgoing)
 
     def _on_sound_event(self, event: AudioEvent) -> None:
         match event:
             case CallMediaEvent(call, MediaSecurityFailed(sentence)):
                 self._spawn(self.calls.give_up(call, sentence))
+            case CallMediaEvent(call, FirstPacketReceived()):
+                self.calls.lines.heard(call)
+                self._follow()
             case CallMediaEvent(call, MediaSecured()):
                 self._continuity.secured(call)
             case CallMediaEvent(call, MediaSilent(silent_s)):
@@ -235,29 +241,15 @@ class Phone:
 
     # --- tones and figures ---------------------------------------------------------------------------------
 
-    def _signal(self, ended: ev.CallEnded | None) -> None:
+    def _follow(self, ended: ev.CallEnded | None = None, *, outgoing: bool = False) -> None:
         """Let tones and measuring follow the calls."""
-        if self.state.calls and self._refusal is not None:
-            self._refusal.cancel()
-            self._refusal = None
-        if ended is not None and not self.state.calls and (tone := refusal_tone(ended.outcome)):
-            self._play({Role.SPEAKER: tone})
-            self._refusal = asyncio.get_running_loop().call_later(REFUSAL_TONE_S, self._end_refusal)
-        if self._refusal is None:
-            lines = self.calls.lines
-            self._play(tones_for(self.state, current=lines.current, early_media=lines.has_early_media))
+        self._signals.follow(self.state, ended, outgoing=outgoing)
         if self.state.calls and self._measuring is None:
             self._measuring = asyncio.create_task(self._measure(), name="call figures")
 
-    def _play(self, tones: Tones) -> None:
-        for role in (Role.SPEAKER, Role.RINGER):
-            if tones.get(role) is not self._tones.get(role):
-                self.audio.tone(tones.get(role), role)
-        self._tones = tones
-
-    def _end_refusal(self) -> None:
-        self._refusal = None
-        self._play({})
+    def hush(self) -> bool:
+        """The user does something: end the tone of a call that came to nothing. Whether there was one."""
+        return self._signals.hush()
 
     async def _measure(self) -> None:
         """Look at the figures of every call once a second, for as long as there is one."""
@@ -307,6 +299,10 @@ class Phone:
         await self.audio.set_devices(input=microphone, output=speaker, ring=ringer)
         now = self.audio.settings
         self._emit(ev.AudioChanged(at=self._clock(), input=now.input, output=now.output, ring=now.ring))
+
+    async def set_tones(self, audio: AudioSettings) -> None:
+        """Take over whose tones are heard, and which bells."""
+        await self.audio.ringing.use(audio)
 
     async def health(self) -> HealthReport | None:
         """The health figures of the last days, or None where the store fails."""

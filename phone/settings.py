@@ -49,6 +49,10 @@ class Applier(Protocol):
         """Move the sound, in the midst of calls too."""
         ...
 
+    async def use_tones(self, configuration: Configuration) -> None:
+        """Change tones and bells, in the midst of calls too."""
+        ...
+
     def use_verbose(self, on: bool) -> None:
         """Switch the verbose log."""
         ...
@@ -94,6 +98,7 @@ class Settings:
         changes = {_place(value.key): _parsed(value) for value in values}
         text = edited(read_text(self.file), changes)
         configuration = load(self._options, self._environ, instead={self.file: text})
+        _try_rings(configuration, changes)
         write_text(self.file, text)
         return configuration
 
@@ -144,6 +149,8 @@ class LiveSettings:
         busy, needs_phone = self._applier.busy, _needs_new_phone(before, after)
         if _devices(before) != _devices(after):
             await self._applier.use_devices(after)
+        if _tones(before) != _tones(after):
+            await self._applier.use_tones(after)
         if before.verbose != after.verbose:
             self._applier.use_verbose(after.verbose)
         if password:
@@ -256,6 +263,20 @@ def _parsed(value: SettingValue) -> Any:
     return parsed
 
 
+def _try_rings(configuration: Configuration, changes: Mapping[tuple[str, str], Any]) -> None:
+    """Raises ConfigError, with a sentence, for a ring file that was named just now and cannot be played."""
+    audio = configuration.audio
+    for name, path in (("ring_file", audio.ring_file), ("ring_file_internal", audio.ring_file_internal)):
+        if ("audio", name) in changes and path:
+            from audio.io.wave import WaveProblem, load_ring  # brings numpy, which no other setting needs
+            from phone.translate import worded
+
+            try:
+                load_ring(path)
+            except WaveProblem as problem:
+                raise ConfigError(worded(str(problem))) from None
+
+
 # --- what a change touches -----------------------------------------------------------------------------------
 
 
@@ -264,13 +285,19 @@ def _devices(configuration: Configuration) -> tuple[str, str, str]:
     return audio.input, audio.output, audio.ring
 
 
+def _tones(configuration: Configuration) -> tuple[str, bool, str, str]:
+    audio = configuration.audio
+    return audio.country, audio.key_tones, audio.ring_file, audio.ring_file_internal
+
+
 def _needs_new_phone(before: Configuration, after: Configuration) -> bool:
     def lasting(configuration: Configuration) -> tuple[Any, ...]:
-        audio = dataclasses.replace(configuration.audio, input="", output="", ring="")
-        return configuration.account, configuration.resilience, configuration.tls_ca, audio
+        audio = configuration.audio
+        lasting_sound = audio.port_min, audio.port_max, audio.echo_cancelling, audio.dtx
+        return configuration.account, configuration.resilience, configuration.tls_ca, lasting_sound
 
     return lasting(before) != lasting(after)
 
 
 def _is_of_phone(key: str) -> bool:
-    return key.startswith(("account.", "resilience.")) or key in ("audio.country", "audio.echo_cancelling")
+    return key.startswith(("account.", "resilience.")) or key in ("audio.echo_cancelling", "audio.dtx")

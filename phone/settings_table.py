@@ -96,8 +96,26 @@ def _sound() -> tuple[Entry, ...]:
         Entry(
             key="audio.country",
             title=mark("Tones of"),
-            help=mark("Whose ringing, busy and error tones you hear"),
-            default="us",
+            help=mark("Whose ringing, busy and error tones you hear; auto follows the system's language"),
+            default="auto",
+        ),
+        Entry(
+            key="audio.key_tones",
+            title=mark("Key tones"),
+            help=mark("Hear the digits you send in a call; the other side gets them either way"),
+            default="on",
+        ),
+        Entry(
+            key="audio.ring_file",
+            title=mark("Own bell"),
+            help=mark("A WAV file of at most 30 seconds; empty is the built-in bell"),
+            example="~/bell.wav",
+        ),
+        Entry(
+            key="audio.ring_file_internal",
+            title=mark("Colleagues' bell"),
+            help=mark("The same for internal calls, where the PBX marks them; empty rings as for everybody"),
+            example="~/colleague.wav",
         ),
         Entry(
             key="audio.echo_cancelling",

@@ -234,6 +234,7 @@ def _new_call(event: ev.IncomingCall | ev.OutgoingCall) -> CallSlice:
                 peer_uri=event.peer_uri,
                 display_name=event.display_name,
                 called=event.called,
+                internal=event.internal,
                 started_at=event.at,
             )
         case ev.OutgoingCall():

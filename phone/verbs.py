@@ -66,7 +66,10 @@ class Verbs:
         phone = self._phone
         if isinstance(command, _Question):
             return await self._ask(command)
+        hushed = phone.hush()
         if isinstance(command, _CallVerb):
+            if hushed and isinstance(command, cmd.Hangup) and not phone.state.calls:
+                return None  # what they wanted to end is the tone
             return await self._call(command)
         match command:
             case cmd.Dial(target):

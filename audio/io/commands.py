@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from audio.io.settings import Role
     from audio.io.sockets import MediaSockets
+    from audio.io.tone import Channel, ToneSource
     from audio.session import MediaSession, Microphone, Speaker
     from sipcore.media import MediaParameters
 
@@ -95,10 +96,10 @@ class AttachSpeaker:
 
 @dataclass(frozen=True, slots=True)
 class PlayTone:
-    """A tone on a device until another, or none, takes its place. The source ends by returning ``None``."""
+    """A sound of a channel until another, or none, takes its place. The source ends by returning ``None``."""
 
-    role: Role
-    source: Microphone | None
+    channel: Channel
+    source: ToneSource | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 settings ─▶ DeviceSet ─┬─ DeviceSupervisor (microphone) ─ rings ─┐
                        ├─ DeviceSupervisor (speaker) ──── rings ─┼─▶ MediaThread
                        └─ DeviceSupervisor (ring device) ─ rings ┘
+
+A ring device of its own that is missing or fails leaves the bell to the speaker until it is back: a call must be heard.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from audio.io.commands import AttachMicrophone, AttachSpeaker
 from audio.io.echo import CleanMicrophone, EchoCanceller, EchoPath, HeardSpeaker, NoEchoCanceller, installed
-from audio.io.events import AudioDeviceRestored, AudioEvent, AudioProblem
+from audio.io.events import AudioDeviceLost, AudioDeviceRestored, AudioEvent, AudioProblem
 from audio.io.fake import SyntheticMicrophone, SyntheticSpeaker
 from audio.io.matching import CaptureEnd, PlayoutEnd
 from audio.io.settings import AudioSettings, Device, Role, Silent, Synthetic, WaveFile
@@ -48,6 +50,11 @@ class DeviceSet:
         self._linger: asyncio.TimerHandle | None = None
         self._problems: dict[Role, str] = {}
         self._echo = EchoPath() if settings.echo_cancelling else None
+        self._speakers: dict[Role, Speaker | None] = {}
+        self._wanted: tuple[bool, frozenset[Role]] = (False, frozenset())
+        self._bell_moved = False
+        """Whether the ring device fails and the speaker rings in its place."""
+
         self.synthetic_speaker: SyntheticSpeaker | None = None
         """What a synthetic output was played, while one is chosen."""
 
@@ -74,10 +81,12 @@ class DeviceSet:
 
     def want(self, *, calls: bool, tones: frozenset[Role]) -> None:
         """Open what these need now; what they no longer need is given back ``linger_s`` later."""
+        self._wanted = calls, tones
+        rings = Role.RINGER in tones
         wanted = {
             Role.MICROPHONE: calls,
-            Role.SPEAKER: calls or any(self._served_by(role) is Role.SPEAKER for role in tones),
-            Role.RINGER: Role.RINGER in tones,
+            Role.SPEAKER: calls or Role.SPEAKER in tones or (rings and self._rings_on_speaker),
+            Role.RINGER: rings,
         }
         for role, supervisor in self._supervisors.items():
             if wanted[role]:
@@ -114,6 +123,8 @@ class DeviceSet:
             supervisor.release()
         self._supervisors.clear()
         self._problems.clear()
+        self._speakers.clear()
+        self._bell_moved = False
         self.synthetic_speaker = None
         self._thread.send(AttachMicrophone(None))
         self._thread.send(AttachSpeaker(Role.SPEAKER, None))
@@ -129,6 +140,18 @@ class DeviceSet:
         """Ring tones share the speaker's stream where both are the same device."""
         shared = role is Role.RINGER and self._settings.choice(role) == self._settings.choice(Role.SPEAKER)
         return Role.SPEAKER if shared else role
+
+    @property
+    def _rings_on_speaker(self) -> bool:
+        return self._bell_moved or self._served_by(Role.RINGER) is Role.SPEAKER
+
+    def _move_bell(self, moved: bool) -> None:
+        """To the speaker, or back to the ring device."""
+        if moved != self._bell_moved and Role.RINGER in self._supervisors:
+            self._bell_moved = moved
+            self._attach_bell()
+            calls, tones = self._wanted
+            self.want(calls=calls, tones=tones)
 
     def _attacher(self, role: Role) -> Callable[[OpenStream | None], None]:
         def attach(stream: OpenStream | None) -> None:
@@ -147,9 +170,16 @@ class DeviceSet:
         return end if self._echo is None or role is not Role.SPEAKER else HeardSpeaker(end, self._echo)
 
     def _attach_speaker(self, role: Role, speaker: Speaker | None) -> None:
-        for served in (Role.SPEAKER, Role.RINGER):
-            if self._served_by(served) is role:
-                self._thread.send(AttachSpeaker(served, speaker))
+        self._speakers[role] = speaker
+        if role is Role.SPEAKER:
+            self._thread.send(AttachSpeaker(role, speaker))
+        elif speaker is not None:
+            self._move_bell(False)
+        self._attach_bell()
+
+    def _attach_bell(self) -> None:
+        role = Role.SPEAKER if self._rings_on_speaker else Role.RINGER
+        self._thread.send(AttachSpeaker(Role.RINGER, self._speakers.get(role)))
 
     def _release_unwanted(self, wanted: dict[Role, bool]) -> None:
         for role, supervisor in self._supervisors.items():
@@ -163,6 +193,22 @@ class DeviceSet:
 
     def _tell(self, event: AudioEvent) -> None:
         match event:
+            case AudioDeviceLost(Role.RINGER, name, _):
+                self._move_bell(True)
+                sentence = Phrase(
+                    "The ring device {name} is gone; until it is back calls ring on the speaker.", name=name
+                )
+                event = AudioDeviceLost(Role.RINGER, name, sentence)
+            case AudioProblem(_, Role.RINGER) if self._bell_moved:
+                return  # it is known that the bell has moved; why it cannot come back yet is a detail
+            case AudioProblem(sentence, Role.RINGER):
+                self._move_bell(True)
+                known = sentence in self._problems.values()
+                self._problems[Role.RINGER] = sentence
+                if known:
+                    return
+                sentence = Phrase("{why} Until then calls ring on the speaker.", why=sentence)
+                event = AudioProblem(sentence, Role.RINGER)
             case AudioProblem(sentence, role) if role is not None:
                 known = sentence in self._problems.values()
                 self._problems[role] = sentence

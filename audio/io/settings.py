@@ -3,6 +3,8 @@
 input   default | part of a device's name | none | wav:FILE | synthetic
 output  default | part of a device's name | none | wav:FILE | synthetic
 ring    default | part of a device's name | none | synthetic
+
+ring_file, ring_file_internal   a WAV file, or nothing for the built-in bell
 """
 
 from __future__ import annotations
@@ -90,6 +92,14 @@ class AudioSettings:
     """Whether silence is left unsent, with comfort noise in its place (RFC 3389). Saves a slow line half its packets;
     some PBXs take the pause for a dead call.
     """
+    key_tones: bool = True
+    """Whether digits that are sent are heard."""
+
+    ring_file: str = ""
+    """A WAV file in place of the built-in bell."""
+
+    ring_file_internal: str = ""
+    """The same for calls from colleagues; empty means as for everybody."""
 
     port_min: int = DEFAULT_PORT_MIN
     port_max: int = DEFAULT_PORT_MAX
@@ -100,6 +110,11 @@ class AudioSettings:
 
     linger_s: float = 3.0
     """How long the devices stay open after the last call."""
+
+    @property
+    def ring_files(self) -> tuple[str, ...]:
+        """The files that are named."""
+        return tuple(path for path in (self.ring_file, self.ring_file_internal) if path)
 
     def text(self, role: Role) -> str:
         """The setting for ``role`` as the user wrote it."""

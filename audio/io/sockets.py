@@ -120,3 +120,12 @@ def _mark(sock: socket.socket, family: socket.AddressFamily, dscp: int) -> None:
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
     except OSError:
         pass  # priority is a wish; some containers forbid it
+
+
+def is_numeric(address: str) -> bool:
+    """Whether an address can be sent to without asking a name server."""
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return True

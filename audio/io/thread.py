@@ -40,12 +40,14 @@ from audio.io.events import AudioEvent, AudioProblem, CallMediaEnded, CallMediaE
 from audio.io.realtime import raise_thread_priority
 from audio.io.settings import Role
 from audio.session import MediaSession, Microphone, Speaker, mix
+from audio.stream.resample import RateConverter
 from sipcore.errors import Phrase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from audio.io.sockets import MediaSockets
+    from audio.io.tone import Channel, ToneSource
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +96,8 @@ class MediaThread:
         self._active: str | None = None
         self._microphone: Microphone | None = None
         self._speakers: dict[Role, Speaker] = {}
-        self._tones: dict[Role, Microphone] = {}
+        self._tones: dict[Channel, ToneSource] = {}
+        self._tone_converters = {role: RateConverter() for role in Role}
         self._next_tick: float | None = None
         self._next_look: float | None = None
         self._ticks = 0
@@ -215,8 +218,8 @@ class MediaThread:
                 self._next_look = now
             case AttachSpeaker(role, speaker):
                 self._attach_speaker(role, speaker)
-            case PlayTone(role, source):
-                self._play(role, source, now)
+            case PlayTone(channel, source):
+                self._play(channel, source, now)
             case Stop(quietly):
                 self._stopping, self._quietly = True, quietly
             case _:
@@ -256,11 +259,11 @@ class MediaThread:
             self._speakers[role] = speaker
             self._next_look = time.monotonic()
 
-    def _play(self, role: Role, source: Microphone | None, now: float) -> None:
+    def _play(self, channel: Channel, source: ToneSource | None, now: float) -> None:
         if source is None:
-            self._tones.pop(role, None)
+            self._tones.pop(channel, None)
         else:
-            self._tones[role] = source
+            self._tones[channel] = source
             self._start_ticking(now)
 
     def _close(self, name: str) -> None:
@@ -433,10 +436,17 @@ class MediaThread:
         return playout if active and session.speaker is None else None
 
     def _tone(self, role: Role, rate: int) -> Samples | None:
-        source = self._tones.get(role)
-        if source is None:
-            return None
-        frame = source.read(rate)
-        if frame is None:
-            del self._tones[role]
-        return frame
+        """20 ms of everything that sounds on a device beside the far end."""
+        sound: Samples | None = None
+        ended: Channel | None = None
+        for channel, source in self._tones.items():
+            if channel.role is not role:
+                continue
+            frame = source.read()
+            if frame is None:
+                ended = channel
+            else:
+                sound = frame if sound is None else mix(sound, frame)
+        if ended is not None:
+            del self._tones[ended]
+        return None if sound is None else self._tone_converters[role].convert(sound, SAMPLE_RATE, rate)

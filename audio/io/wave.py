@@ -1,6 +1,6 @@
 """WAV files as the microphone and as the recorder of a call's earpiece.
 
-    load_wave ─▶ WaveMicrophone ─▶ one call, once, then silence
+    load_wave ─▶ WaveMicrophone ─▶ one call, once, then silence          load_ring ─▶ the bell
     one call's playout ─▶ WaveSpeaker ─▶ a thread of its own ─▶ FILE, FILE-2, FILE-3 …
 
 The media thread never touches the disk: a file is loaded before the call starts and written by a thread of the
@@ -29,6 +29,11 @@ _QUEUE_FRAMES = 50 * 60
 """How far the disk may lag behind: a minute."""
 
 
+MAX_RING_S = 30
+_MAX_RING_BYTES = 12_000_000
+"""Half a minute of stereo at 48 kHz and 32 bit."""
+
+
 class WaveProblem(Exception):
     """A file cannot serve; the text is one sentence with the next step."""
 
@@ -52,6 +57,31 @@ def load_wave(path: str, rate: int = SAMPLE_RATE) -> Samples:
                 "The sound file {path} cannot be read: {why}; check its name.", path=str(path), why=str(error.strerror)
             )
         ) from error
+
+
+def load_ring(path: str) -> Samples:
+    """A ring file's sound, mono at 8 kHz. Blocks on the disk. Raises :class:`WaveProblem`."""
+    file = Path(path).expanduser()
+    try:
+        if not file.is_file():
+            raise ParseError(Phrase("there is no such file"))
+        if file.stat().st_size > _MAX_RING_BYTES:
+            raise ParseError(Phrase("it is larger than {n} MB", n=_MAX_RING_BYTES // 1_000_000))
+        with file.open("rb") as opened:
+            sound = read_wav(opened, SAMPLE_RATE, longest_s=MAX_RING_S)
+        if not sound.any():
+            raise ParseError(Phrase("it is silent"))
+    except (ParseError, OSError) as error:
+        why = str(error) if isinstance(error, ParseError) else str(error.strerror)
+        raise WaveProblem(
+            Phrase(
+                "The ring file {path} cannot be used: {why}; choose a plain WAV file of at most {n} seconds.",
+                path=str(path),
+                why=why,
+                n=MAX_RING_S,
+            )
+        ) from error
+    return sound
 
 
 class WaveMicrophone:

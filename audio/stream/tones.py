@@ -1,6 +1,9 @@
-"""Call progress tones by country (ITU-T E.180 supplement 2, TIA, ETSI practice) and DTMF tones (ITU-T Q.23).
+"""Call progress tones by country (ITU-T E.180 supplement 2 and national figures) and DTMF tones (ITU-T Q.23).
 
 cadence: on, off, on, off … seconds, for ever      each "on" is a sum of sines with 5 ms edges
+
+Where a country's network has a figure of its own, that is taken: BT SIN 350 for the United Kingdom, 3GPP TS 22.001
+annex F for what GSM made Europe's, AS/CA S002 for Australia.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ class ToneKind(enum.Enum):
     BUSY = "busy"
     ERROR = "error"  # congestion, reorder: the call cannot be made
     RING = "ring"  # our own bell
+    RING_INTERNAL = "ring_internal"  # the same for a call from a colleague
     CALL_WAITING = "call_waiting"
 
 
@@ -48,59 +52,74 @@ class Tone:
 
 _BELL = (1318.5, 1661.2, 1975.5)
 _BELL_AMPLITUDE = 0.16
+_WAITING_AMPLITUDE = 0.08
+"""Some 5 dB below the other tones: it is heard beside somebody who speaks."""
 
 
 def _bell(*cadence: float) -> Tone:
     return Tone(_BELL, cadence, _BELL_AMPLITUDE)
 
 
-# 400 Hz modulated with 16 Hz (Japan's ring-back) is its two side tones and a carrier.
+def _waiting(frequencies: tuple[float, ...], *cadence: float) -> Tone:
+    return Tone(frequencies, cadence, _WAITING_AMPLITUDE / len(frequencies) ** 0.5)
+
+
+# A modulated tone is its carrier and two side tones: 425 Hz with 25 Hz (Australia), 400 Hz with 16 Hz (Japan).
+_AU_RINGING = (400.0, 425.0, 450.0)
 _JP_RINGING = (384.0, 400.0, 416.0)
 
-TONES: dict[Country, dict[ToneKind, Tone]] = {
+_BY_COUNTRY: dict[Country, dict[ToneKind, Tone]] = {
     Country.US: {
         ToneKind.RINGBACK: Tone((440.0, 480.0), (2.0, 4.0)),
         ToneKind.BUSY: Tone((480.0, 620.0), (0.5, 0.5)),
         ToneKind.ERROR: Tone((480.0, 620.0), (0.25, 0.25)),
         ToneKind.RING: _bell(2.0, 4.0),
-        ToneKind.CALL_WAITING: Tone((440.0,), (0.3, 9.7)),
+        ToneKind.CALL_WAITING: _waiting((440.0,), 0.3, 10.0),
     },
     Country.UK: {
         ToneKind.RINGBACK: Tone((400.0, 450.0), (0.4, 0.2, 0.4, 2.0)),
         ToneKind.BUSY: Tone((400.0,), (0.375, 0.375)),
         ToneKind.ERROR: Tone((400.0,), (0.4, 0.35, 0.225, 0.525)),
         ToneKind.RING: _bell(0.4, 0.2, 0.4, 2.0),
-        ToneKind.CALL_WAITING: Tone((400.0,), (0.1, 2.9)),
+        ToneKind.CALL_WAITING: _waiting((400.0,), 0.1, 4.0),
     },
     Country.EU: {
         ToneKind.RINGBACK: Tone((425.0,), (1.0, 4.0)),
         ToneKind.BUSY: Tone((425.0,), (0.5, 0.5)),
         ToneKind.ERROR: Tone((425.0,), (0.2, 0.2)),
         ToneKind.RING: _bell(1.0, 4.0),
-        ToneKind.CALL_WAITING: Tone((425.0,), (0.2, 0.6, 0.2, 9.0)),
+        ToneKind.CALL_WAITING: _waiting((425.0,), 0.2, 0.6, 0.2, 3.0),
     },
     Country.AU: {
-        ToneKind.RINGBACK: Tone((400.0, 425.0, 450.0), (0.4, 0.2, 0.4, 2.0), 0.1),
+        ToneKind.RINGBACK: Tone(_AU_RINGING, (0.4, 0.2, 0.4, 2.0), 0.1),
         ToneKind.BUSY: Tone((425.0,), (0.375, 0.375)),
+        # Congestion there is the busy tone, every other burst softer; a number that cannot be obtained is told apart.
         ToneKind.ERROR: Tone((425.0,), (2.5, 0.5)),
         ToneKind.RING: _bell(0.4, 0.2, 0.4, 2.0),
-        ToneKind.CALL_WAITING: Tone((425.0,), (0.2, 0.2, 0.2, 4.4)),
+        ToneKind.CALL_WAITING: _waiting((425.0,), 0.2, 0.2, 0.2, 4.4),
     },
     Country.FR: {
         ToneKind.RINGBACK: Tone((440.0,), (1.5, 3.5)),
         ToneKind.BUSY: Tone((440.0,), (0.5, 0.5)),
         ToneKind.ERROR: Tone((440.0,), (0.25, 0.25)),
         ToneKind.RING: _bell(1.5, 3.5),
-        ToneKind.CALL_WAITING: Tone((440.0,), (0.3, 9.7)),
+        ToneKind.CALL_WAITING: _waiting((440.0,), 0.3, 10.0),
     },
     Country.JP: {
         ToneKind.RINGBACK: Tone(_JP_RINGING, (1.0, 2.0), 0.08),
         ToneKind.BUSY: Tone((400.0,), (0.5, 0.5)),
-        ToneKind.ERROR: Tone((400.0,), (0.25, 0.25)),
+        ToneKind.ERROR: Tone((400.0,), (0.5, 0.5)),  # the network does not tell the two apart
         ToneKind.RING: _bell(1.0, 2.0),
-        ToneKind.CALL_WAITING: Tone(_JP_RINGING, (0.5, 0.1, 0.5, 6.9), 0.08),
+        ToneKind.CALL_WAITING: _waiting(_JP_RINGING, 0.5, 8.0),
     },
 }
+
+TONES: dict[Country, dict[ToneKind, Tone]] = {
+    country: tones | {ToneKind.RING_INTERNAL: tones[ToneKind.RING]} for country, tones in _BY_COUNTRY.items()
+}
+
+KEY_AMPLITUDE = 0.1
+"""Of each of a key's two tones where it is only heard: together -20 dBFS."""
 
 _EDGE_S = 0.005
 _DTMF_ROWS = (697.0, 770.0, 852.0, 941.0)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio.stream.resample import convert
-from sipcore.errors import ParseError
+from sipcore.errors import ParseError, Phrase
 
 Samples = NDArray[np.int16]
 
@@ -18,22 +18,30 @@ MAXIMUM_SECONDS = 3600
 _RATES = range(4000, 192_001)
 
 
-def read_wav(file: IO[bytes], rate: int = 8000) -> Samples:
+def read_wav(file: IO[bytes], rate: int = 8000, *, longest_s: int = MAXIMUM_SECONDS) -> Samples:
     """The whole file at ``rate`` Hz: 8, 16, 24 or 32 bit PCM, any channels (averaged), any usual rate.
 
-    ParseError, with a sentence for the user, for anything else and for more than an hour.
+    ParseError, with a sentence for the user, for anything else and for more than ``longest_s``.
     """
     try:
         with wave.open(file, "rb") as reader:
             channels, width, in_rate, count = reader.getparams()[:4]
             if in_rate not in _RATES or not 1 <= channels <= 32 or width not in (1, 2, 3, 4):
-                raise ParseError(f"WAV format is not supported: {channels} channels, {width * 8} bit, {in_rate} Hz")
-            if count > in_rate * MAXIMUM_SECONDS:
-                raise ParseError("WAV file is longer than an hour")
+                raise ParseError(
+                    Phrase(
+                        "WAV format is not supported: {channels} channels, {bits} bit, {rate} Hz",
+                        channels=channels,
+                        bits=width * 8,
+                        rate=in_rate,
+                    )
+                )
+            if count > in_rate * longest_s:
+                raise ParseError(Phrase("it is longer than {n} seconds", n=longest_s))
             data = reader.readframes(count)
     except (wave.Error, EOFError, RuntimeError, ValueError, struct.error) as error:
         # `wave` trusts the sizes a file states, and then fails in its own ways.
-        raise ParseError(f"not a WAV file this program can play: {str(error) or 'it is cut off'}") from error
+        why = str(error) or Phrase("it is cut off")
+        raise ParseError(Phrase("not a WAV file this program can play: {why}", why=why)) from error
     data = data[: len(data) // (channels * width) * (channels * width)]
     mono = _linear(data, width).reshape(-1, channels).mean(axis=1)
     return convert(np.clip(np.rint(mono), -32768, 32767).astype(np.int16), in_rate, rate)

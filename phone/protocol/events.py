@@ -185,7 +185,7 @@ class ReconnectionFailed(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingCall(_Event):
-    """Somebody calls."""
+    """Somebody calls; ``internal``: a colleague, by the PBX's word."""
 
     event: ClassVar[str] = "incomingCall"
     call: str
@@ -193,6 +193,7 @@ class IncomingCall(_Event):
     peer_uri: str = ""
     display_name: str = ""
     called: str = ""
+    internal: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

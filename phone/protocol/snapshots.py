@@ -91,6 +91,9 @@ class CallSlice:
     called: str = ""
     """Which of our numbers was called, where the PBX says so."""
 
+    internal: bool = False
+    """A colleague calls, by the PBX's word."""
+
     started_at: float
     answered_at: float | None = None
     codec: str | None = None

@@ -22,6 +22,7 @@ from audio.engine import (
     AudioProblem,
     AudioSettings,
     CallMediaEnded,
+    Channel,
     NoMediaPort,
     Role,
     ToneKind,
@@ -522,7 +523,7 @@ def test_the_ring_tone_plays_on_its_device_without_a_call(ring: str, opened: Rol
     async def test() -> None:
         backend = FakeBackend()
         async with running(AudioSettings(ring=ring, linger_s=0.1), backend) as phone:
-            phone.engine.tone(ToneKind.RING, Role.RINGER)
+            phone.engine.ringing.play(Channel.BELL, ToneKind.RING)
             await until(lambda: backend.streams, "ring device open")
             assert [role for role, _ in backend.streams] == [opened]
             stream = backend.newest(opened)
@@ -536,7 +537,7 @@ def test_the_ring_tone_plays_on_its_device_without_a_call(ring: str, opened: Rol
                     break
                 await asyncio.sleep(0.01)
             assert loudest > 1000
-            phone.engine.tone(None, Role.RINGER)
+            phone.engine.ringing.play(Channel.BELL, None)
             await until(stream.closed.is_set, "given back")
 
     asyncio.run(test())
@@ -546,14 +547,14 @@ def test_tones_mix_into_the_call_and_stop() -> None:
     async def test() -> None:
         far = FarEnd()
         async with running(replace(QUIET, output="synthetic")) as phone:
-            phone.engine.tone(ToneKind.RINGBACK)
+            phone.engine.ringing.play(Channel.PROGRESS, ToneKind.RINGBACK)
             await phone.engine.open("call", LOOPBACK)
             speaker = phone.engine.synthetic_speaker
             assert speaker is not None
             await until(lambda: len(speaker.heard()) > 3200, "tone heard")
             assert np.abs(speaker.heard()[-1600:]).max() > 1000
             phone.engine.configure("call", parameters(far.media))
-            phone.engine.tone(None)
+            phone.engine.ringing.play(Channel.PROGRESS, None)
             length = len(speaker.heard())
             await until(lambda: len(speaker.heard()) > length + 4800, "silence heard")
             assert np.abs(speaker.heard()[-1600:]).max() < 50

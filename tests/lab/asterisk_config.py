@@ -63,6 +63,7 @@ EXTENSIONS: Mapping[str, tuple[str, ...]] = {
     "607": ("Answer()", "Wait(3)", "Hangup()"),
     "608": ("Ringing()", "Wait(1)", "Answer()", "MusicOnHold()"),
     "609": ("Hangup(21)",),
+    "610": ("Answer()", "Wait(60)"),
     "611": ("Answer()", "VoiceMail(1001@default,s)", "Hangup()"),
 }
 
@@ -70,7 +71,7 @@ EXTENSIONS: Mapping[str, tuple[str, ...]] = {
 _MODULES = """
 pbx_config func_callerid func_channel func_db func_logic func_strings func_pjsip_endpoint func_pjsip_contact
 app_dial app_echo app_playback app_read app_milliwatt app_verbose app_voicemail app_senddtmf app_record app_mixmonitor
-app_playtones app_originate app_transfer app_queue app_confbridge app_directed_pickup
+app_playtones app_originate app_transfer app_queue app_confbridge app_directed_pickup app_stack
 bridge_simple bridge_native_rtp bridge_softmix bridge_builtin_features bridge_holding
 codec_ulaw codec_alaw codec_g722 codec_gsm codec_resample codec_a_mu
 format_gsm format_wav format_pcm format_sln
@@ -142,6 +143,9 @@ def _extensions_conf(accounts: Mapping[str, Account]) -> str:
     for extension, applications in EXTENSIONS.items():
         lines += [f"exten => {extension},{n},{what}" for n, what in enumerate(applications, 1)]
     lines += [
+        # An account behind 81 or 82: rung with the mark of a colleague, or of somebody from outside.
+        "exten => _81XXXX,1,Dial(PJSIP/${EXTEN:2},30,b(alert^internal^1))",
+        "exten => _82XXXX,1,Dial(PJSIP/${EXTEN:2},30,b(alert^external^1))",
         "exten => _1XXX,1,Dial(PJSIP/${EXTEN},30)",
         "exten => _1XXX,n,Goto(${DIALSTATUS},1)",
         "exten => BUSY,1,Busy(5)",
@@ -149,6 +153,11 @@ def _extensions_conf(accounts: Mapping[str, Account]) -> str:
         *(f"exten => {name},hint,PJSIP/{name}" for name in accounts),
         "include => parkedcalls",
         "[parkedcalls]",
+        "[alert]",
+        "exten => internal,1,Set(PJSIP_HEADER(add,Alert-Info)=<http://127.0.0.1>\\;info=alert-internal)",
+        "exten => internal,n,Return()",
+        "exten => external,1,Set(PJSIP_HEADER(add,Alert-Info)=<urn:alert:source:external>)",
+        "exten => external,n,Return()",
     ]
     return "\n".join(lines) + "\n"
 

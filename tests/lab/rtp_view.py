@@ -14,13 +14,18 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from audio.codec.g711 import PCMA, PCMU
 from tests.lab import asterisk_config as config
+from tests.lab import signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from tests.lab.asterisk import Asterisk
+    from tests.lab.signals import Samples
     from tests.lab.wire import Capture
 
 _RTP_HEADER = struct.Struct("!BBHII")
@@ -87,6 +92,18 @@ def heard_by(pbx_address: str, capture: Capture) -> RtpStream:
 def said_by(pbx_address: str, capture: Capture) -> RtpStream:
     """The RTP that the PBX sent."""
     return _stream(capture, f"ip.src == {pbx_address} && udp.srcport in {{{_PORTS}}}")
+
+
+def sound_sent_to(pbx_address: str, capture: Capture) -> Samples:
+    """What plain G.711 to the PBX says, in order of arrival, at 8000 Hz; telephone-events and the rest left out."""
+    wanted = f"ip.dst == {pbx_address} && udp.dstport in {{{_PORTS}}} && !icmp"
+    heard = [np.zeros(0, dtype=np.int16)]
+    for (payload,) in capture.fields(wanted, ["udp.payload"]):
+        data = bytes.fromhex(payload)
+        law = {0: PCMU, 8: PCMA}.get(data[1] & 0x7F) if len(data) > _RTP_HEADER.size else None
+        if law is not None and data[0] == 0x80:
+            heard.append(law.decode(data[_RTP_HEADER.size :]))
+    return signals.from_pcm16(np.concatenate(heard).astype("<i2").tobytes())
 
 
 def _stream(capture: Capture, display_filter: str) -> RtpStream:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Desk:
     """A registered phone, and what it told."""
 
-    def __init__(self, pbx: DemoPbx, tmp_path: Path) -> None:
+    def __init__(self, pbx: DemoPbx, tmp_path: Path, audio: AudioSettings) -> None:
         self.pbx = pbx
         self.events: list[ev.Event] = []
         self._changed = asyncio.Event()
@@ -44,7 +44,7 @@ class Desk:
         self.phone = Phone(
             StackConfig(account=account, resilience=Resilience()),
             Credentials(USERNAME, PASSWORD),
-            audio=AudioSettings(input="none", output="none", ring="none"),
+            audio=audio,
             ids=IdSource(random.Random(1)),
             memory=Memory(Database(tmp_path / "db", on_problem=lambda _: None), "1001"),
             on_event=self._note,
@@ -64,11 +64,14 @@ class Desk:
         return {call.id: call.held for call in self.phone.state.calls if call.state == "active"}
 
 
-def at_the_desk(tmp_path: Path, body: Callable[[Desk], Awaitable[None]]) -> None:
+QUIET = AudioSettings(input="none", output="none", ring="none")
+
+
+def at_the_desk(tmp_path: Path, body: Callable[[Desk], Awaitable[None]], audio: AudioSettings = QUIET) -> None:
     async def main() -> None:
         pbx = DemoPbx()
         await pbx.start()
-        desk = Desk(pbx, tmp_path)
+        desk = Desk(pbx, tmp_path, audio)
         await desk.phone.start()
         try:
             await desk.until(lambda: desk.phone.state.registration.state == "registered")

@@ -6,6 +6,7 @@ import asyncio
 import stat
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from phone.config import Configuration, Options
@@ -15,6 +16,7 @@ from phone.protocol.commands import CommandRefused
 from phone.protocol.settings import SettingField, SettingValue, problem_of
 from phone.settings import LiveSettings, Settings
 from phone.settings_table import ENTRIES, blank_field, schema_key
+from tests.audio.calling import write_wave
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +50,10 @@ class Running:
 
     async def use_devices(self, configuration: Configuration) -> None:
         self.told.append(f"devices {configuration.audio.input}")
+
+    async def use_tones(self, configuration: Configuration) -> None:
+        audio = configuration.audio
+        self.told.append(f"tones {audio.country} {audio.key_tones} {audio.ring_file}")
 
     def use_verbose(self, on: bool) -> None:
         self.told.append(f"verbose {on}")
@@ -123,6 +129,8 @@ def test_a_new_file_is_private_and_complete(tmp_path: Path) -> None:
         ("resilience.register_attempts", "x", "whole number"),
         ("resilience.keep_alive_interval", "0", "more than 0"),
         ("account.tls_ca", "/nowhere/ca.pem", "no file"),
+        ("audio.country", "de", "one of auto, us, uk, eu, au, fr, jp"),
+        ("audio.key_tones", "loud", "does not fit"),
         ("console.keys", "x", "no setting"),
         ("nothing.at_all", "x", "no setting"),
     ],
@@ -191,6 +199,40 @@ def test_only_what_differs_is_applied(tmp_path: Path) -> None:
         assert running.told[2:] == ["configuration sip:1001@127.0.0.1 45"]
 
     asyncio.run(scenario())
+
+
+def test_tones_and_bells_change_in_the_midst_of_a_call(tmp_path: Path) -> None:
+    changing, running, file = live(tmp_path)
+    running.busy = True
+    write_wave(tmp_path / "bell.wav", np.ones(8000, dtype=np.int16))
+
+    async def scenario() -> None:
+        values = (
+            SettingValue(key="audio.country", text="jp"),
+            SettingValue(key="audio.key_tones", text="off"),
+            SettingValue(key="audio.ring_file", text="bell.wav"),
+        )
+        changed = await changing.change(values, password=None, keep_password=False)
+        assert set(changed.applied) == {"audio.country", "audio.key_tones", "audio.ring_file"}
+        assert running.told == [f"tones jp False {tmp_path}/bell.wav"]
+        assert 'ring_file = "bell.wav"' in file.read_text()
+
+    asyncio.run(scenario())
+
+
+def test_a_ring_file_that_cannot_be_played_is_refused_before_it_is_written(tmp_path: Path) -> None:
+    found, file = settings(tmp_path)
+    (tmp_path / "text.wav").write_text("not sound")
+    for name, words in (("absent.wav", "there is no such file"), ("text.wav", "not a WAV file")):
+        with pytest.raises(ConfigError, match=f"ring file {tmp_path}/{name} cannot be used: {words}"):
+            found.write([SettingValue(key="audio.ring_file_internal", text=name)])
+    assert file.read_text() == FILE
+
+
+def test_one_that_was_written_by_hand_does_not_keep_other_settings_from_being_changed(tmp_path: Path) -> None:
+    found, file = settings(tmp_path, FILE + '[audio]\nring_file = "absent.wav"\n')
+    found.write([SettingValue(key="audio.key_tones", text="off")])
+    assert "key_tones = false" in file.read_text()
 
 
 def test_an_account_changed_in_a_call_waits_for_its_end(tmp_path: Path) -> None:

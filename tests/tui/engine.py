@@ -133,6 +133,9 @@ class Engine:
     async def use_devices(self, configuration: Configuration) -> None:
         """The settings reach the sound."""
 
+    async def use_tones(self, configuration: Configuration) -> None:
+        """The settings reach the tones."""
+
     def use_verbose(self, on: bool) -> None:
         """The settings reach the log."""
 

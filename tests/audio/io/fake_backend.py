@@ -69,6 +69,9 @@ class FakeBackend:
     def __init__(self, rate: int = 48000) -> None:
         self.rate = rate
         self.failure: DeviceFailure | None = None
+        self.absent: dict[Role, DeviceFailure] = {}
+        """Failures of single roles."""
+
         self.open_gate = threading.Event()
         self.open_gate.set()
         self.streams: list[tuple[Role, FakeStream]] = []
@@ -92,8 +95,8 @@ class FakeBackend:
     def check(self, role: Role, name: str | None) -> None:
         """Fail as opening would."""
         self.open_gate.wait()
-        if self.failure is not None:
-            raise self.failure
+        if (failure := self.absent.get(role, self.failure)) is not None:
+            raise failure
 
     def open(self, role: Role, name: str | None) -> OpenStream:
         """A stream whose ring the test fills or empties."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import wave
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from audio.core import FRAME_SAMPLES
-from audio.io.wave import WaveMicrophone, WaveProblem, WaveSpeaker, load_wave
+from audio.io.wave import MAX_RING_S, WaveMicrophone, WaveProblem, WaveSpeaker, load_ring, load_wave
 from tests.audio.calling import read_wave, write_wave
 from tests.audio.sound import likeness, speech
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -52,6 +55,45 @@ def test_a_file_that_is_missing_or_no_wave_is_one_sentence(tmp_path: Path) -> No
         load_wave(str(tmp_path / "text.wav"))
     assert "text.wav cannot be used" in str(wrong.value)
     assert "\n" not in str(wrong.value)
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 22050, 32000, 44100, 48000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_any_usual_file_can_ring(tmp_path: Path, rate: int, channels: int) -> None:
+    sound = (9000 * np.sin(2 * np.pi * 800 * np.arange(rate) / rate)).astype("<i2")
+    with wave.open(str(tmp_path / "bell.wav"), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(np.repeat(sound, channels).tobytes())
+    ring = load_ring(str(tmp_path / "bell.wav"))
+    assert abs(len(ring) - 8000) <= 1
+    spectrum = np.abs(np.fft.rfft(ring * np.hanning(len(ring))))
+    assert abs(int(np.argmax(spectrum)) - 800) <= 1
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: None, "there is no such file"),
+        (lambda path: path.mkdir(), "there is no such file"),
+        (lambda path: os.mkfifo(path), "there is no such file"),
+        (lambda path: path.write_bytes(b""), "not a WAV file"),
+        (lambda path: path.write_text("not sound"), "not a WAV file"),
+        (lambda path: write_wave(path, np.ones((MAX_RING_S + 1) * 8000, np.int16)), "longer than 30 seconds"),
+        (lambda path: write_wave(path, np.zeros(8000, np.int16)), "it is silent"),
+        (lambda path: path.write_bytes(bytes(13_000_000)), "larger than 12 MB"),
+    ],
+    ids=["absent", "directory", "pipe", "empty", "text", "long", "silent", "large"],
+)
+def test_what_cannot_ring_is_one_sentence(tmp_path: Path, make: Callable[[Path], object], words: str) -> None:
+    path = tmp_path / "bell.wav"
+    make(path)
+    with pytest.raises(WaveProblem) as refused:
+        load_ring(str(path))
+    assert str(refused.value).startswith(f"The ring file {path} cannot be used: ")
+    assert words in str(refused.value)
+    assert str(refused.value).endswith("; choose a plain WAV file of at most 30 seconds.")
 
 
 def test_a_recording_is_whole_with_a_valid_header(tmp_path: Path) -> None:

@@ -41,26 +41,62 @@ def test_every_country_has_every_tone(country: Country, kind: ToneKind) -> None:
     assert np.abs(sound.astype(np.int32)).max() > 1000
 
 
-@pytest.mark.parametrize(
-    ("country", "kind", "frequencies", "on", "off"),
-    [
-        (Country.US, ToneKind.RINGBACK, {440, 480}, 2.0, 4.0),
-        (Country.US, ToneKind.BUSY, {480, 620}, 0.5, 0.5),
-        (Country.US, ToneKind.ERROR, {480, 620}, 0.25, 0.25),
-        (Country.EU, ToneKind.RINGBACK, {425}, 1.0, 4.0),
-        (Country.EU, ToneKind.BUSY, {425}, 0.5, 0.5),
-        (Country.FR, ToneKind.RINGBACK, {440}, 1.5, 3.5),
-        (Country.UK, ToneKind.BUSY, {400}, 0.375, 0.375),
-    ],
-)
+RINGBACK, BUSY, ERROR, WAITING = ToneKind.RINGBACK, ToneKind.BUSY, ToneKind.ERROR, ToneKind.CALL_WAITING
+
+# ITU-T E.180 supplement 2; for the UK BT SIN 350, for Europe 3GPP TS 22.001 annex F, for Australia AS/CA S002.
+PUBLISHED: list[tuple[Country, ToneKind, set[int], tuple[float, ...]]] = [
+    (Country.US, RINGBACK, {440, 480}, (2.0, 4.0)),
+    (Country.US, BUSY, {480, 620}, (0.5, 0.5)),
+    (Country.US, ERROR, {480, 620}, (0.25, 0.25)),
+    (Country.US, WAITING, {440}, (0.3, 10.0)),
+    (Country.UK, RINGBACK, {400, 450}, (0.4, 0.2, 0.4, 2.0)),
+    (Country.UK, BUSY, {400}, (0.375, 0.375)),
+    (Country.UK, ERROR, {400}, (0.4, 0.35, 0.225, 0.525)),
+    (Country.UK, WAITING, {400}, (0.1, 4.0)),
+    (Country.EU, RINGBACK, {425}, (1.0, 4.0)),
+    (Country.EU, BUSY, {425}, (0.5, 0.5)),
+    (Country.EU, ERROR, {425}, (0.2, 0.2)),
+    (Country.EU, WAITING, {425}, (0.2, 0.6, 0.2, 3.0)),
+    (Country.AU, RINGBACK, {400, 425, 450}, (0.4, 0.2, 0.4, 2.0)),
+    (Country.AU, BUSY, {425}, (0.375, 0.375)),
+    (Country.AU, ERROR, {425}, (2.5, 0.5)),
+    (Country.AU, WAITING, {425}, (0.2, 0.2, 0.2, 4.4)),
+    (Country.FR, RINGBACK, {440}, (1.5, 3.5)),
+    (Country.FR, BUSY, {440}, (0.5, 0.5)),
+    (Country.FR, ERROR, {440}, (0.25, 0.25)),
+    (Country.FR, WAITING, {440}, (0.3, 10.0)),
+    (Country.JP, RINGBACK, {385, 400, 415}, (1.0, 2.0)),  # 400 Hz modulated with 16 Hz, to 5 Hz
+    (Country.JP, BUSY, {400}, (0.5, 0.5)),
+    (Country.JP, ERROR, {400}, (0.5, 0.5)),
+    (Country.JP, WAITING, {385, 400, 415}, (0.5, 8.0)),
+]
+
+
+def cadence_of(sound: np.ndarray, rate: int) -> list[float]:
+    """How long it is loud, silent, loud, silent, measured to 5 ms."""
+    step = rate // 200
+    loud = np.abs(sound[: len(sound) // step * step].reshape(-1, step)).max(axis=1) > 300
+    edges = np.flatnonzero(np.diff(loud.astype(int))) + 1
+    return [float(length) * step / rate for length in np.diff([0, *edges, len(loud)])]
+
+
+@pytest.mark.parametrize(("country", "kind", "frequencies", "cadence"), PUBLISHED)
 def test_frequencies_and_cadence(
-    country: Country, kind: ToneKind, frequencies: set[int], on: float, off: float
+    country: Country, kind: ToneKind, frequencies: set[int], cadence: tuple[float, ...]
 ) -> None:
-    """ITU-T E.180 supplement 2."""
-    period = ToneGenerator(kind, country).read(round((on + off) * 8000)).astype(np.float64)
-    sounding = period[: int(on * 8000)]
-    assert peaks(sounding, 8000, len(frequencies)) == frequencies
-    assert np.all(period[int(on * 8000) + 1 :] == 0)
+    """Measured in what is generated, over two periods."""
+    sound = ToneGenerator(kind, country).read(round(2 * sum(cadence) * 8000)).astype(np.float64)
+    assert cadence_of(sound, 8000) == pytest.approx([*cadence, *cadence], abs=0.011)
+    first = sound[: int(cadence[0] * 8000)]
+    assert peaks(first, 8000, len(frequencies)) == frequencies
+    spectrum = np.abs(np.fft.rfft(first * np.hanning(len(first)))) ** 2
+    at = np.fft.rfftfreq(len(first), 1 / 8000)
+    near = np.any([np.abs(at - frequency) < 25 for frequency in frequencies], axis=0)
+    assert spectrum[near].sum() / spectrum.sum() > 0.99
+
+
+def test_every_figure_of_the_table_is_measured() -> None:
+    assert len({(country, kind) for country, kind, _, _ in PUBLISHED}) == len(Country) * 4
 
 
 def test_the_double_ring_of_the_uk() -> None:
