@@ -28,9 +28,9 @@ from audio.io.commands import (
     CloseSession,
     Configure,
     Mute,
-    Record,
     ReplaceSockets,
     SendDtmf,
+    SetGain,
     Stop,
 )
 from audio.io.devices import DeviceSet
@@ -43,28 +43,29 @@ from audio.io.events import (
     CallMediaEvent,
     Levels,
 )
+from audio.io.keying import Keying
 from audio.io.probe import DeviceList, probe_devices
 from audio.io.realtime import RealtimeGuard, keep_one_arena
+from audio.io.recordings import Recordings
 from audio.io.ringing import Ringing
 from audio.io.settings import AudioSettings, Role, WaveFile
 from audio.io.sockets import MediaSockets, NoMediaPort, bind_pair, is_numeric
 from audio.io.sound import SoundBackend
 from audio.io.thread import MediaThread
 from audio.io.tone import Channel
-from audio.io.wave import WaveMicrophone, WaveProblem, WaveSpeaker, load_wave
+from audio.io.wave import WaveMicrophone, WaveProblem, load_wave
 from audio.session import MediaSession
-from audio.stream.recorder import numbered_path
+from audio.stream.loudness import factor_of
 from audio.stream.tones import ToneKind
 from sipcore.errors import LocalProtocolError, Phrase
 from sipcore.ids import IdSource
-from sipcore.media import CryptoKey, IceCredentials, LocalMedia, MediaParameters
+from sipcore.media import IceCredentials, LocalMedia, MediaParameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from audio.core.statistics import MediaStatistics
     from audio.io.fake import SyntheticSpeaker
-    from audio.secure.certificate import DtlsCertificate
 
 __all__ = [
     "AudioDeviceLost",
@@ -128,15 +129,14 @@ class AudioEngine:
         self._ended = False
         self._guard = RealtimeGuard()
         self._calls: dict[str, _Call] = {}
-        self._certificate: DtlsCertificate | None = None
+        self._keying = Keying(self._ids)
         self._active: str | None = None
         self.ringing = Ringing(settings, self._thread, self._deliver, want=self._want_devices)
         """What the user hears beside the far end."""
 
         self._devices = DeviceSet(settings, self._backend, self._thread, self._deliver)
-        self._recordings: list[WaveSpeaker] = []
-        self.recorded = 0
-        """How many calls were recorded to files."""
+        self.recordings = Recordings(self._thread, self._from_thread)
+        """Files that calls are recorded to."""
 
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -146,6 +146,7 @@ class AudioEngine:
         """Begin. The sound library is loaded a moment later, off the loop; what is wrong with it comes as an event."""
         self._loop = asyncio.get_running_loop()
         self._thread.start()
+        self.set_levels(self.settings)
         self._devices.use(self.settings)
         self._spawn(self._preload())
 
@@ -157,7 +158,7 @@ class AudioEngine:
         await self._end_thread(Stop())
         self._calls.clear()
         self._guard.release()
-        await self.recordings_finished(_STOP_DEADLINE_S)
+        await self.recordings.finished(_STOP_DEADLINE_S)
         try:
             await self._backend.run(self._backend.backend.shut_down, _STOP_DEADLINE_S)
         except TimeoutError:
@@ -188,6 +189,15 @@ class AudioEngine:
         self._devices.use(self.settings)
         self._want_devices()
         await self._check()
+
+    def set_levels(self, levels: AudioSettings) -> None:
+        """Volumes, gain and recordings as in ``levels`` from now on, in the midst of calls too; within 20 ms."""
+        self.settings = dataclasses.replace(
+            self.settings, **{name: getattr(levels, name) for name in AudioSettings.LEVELS}
+        )
+        self._thread.send(SetGain(Role.SPEAKER, levels.volume / 100))
+        self._thread.send(SetGain(Role.RINGER, levels.ring_volume / 100))
+        self._thread.send(SetGain(Role.MICROPHONE, factor_of(levels.microphone_gain)))
 
     async def devices(self) -> DeviceList:
         """What is plugged in, asked in a process of its own."""
@@ -236,7 +246,7 @@ class AudioEngine:
             raise LocalProtocolError(f"call {call} has media already")
         sockets = self._bind(local_address, port)
         entry = self._calls[call] = _Call(local_address)
-        certificate = await self._load_certificate() if dtls else None
+        certificate = await self._keying.certificate() if dtls else None
         self._guard.hold()
         self._want_devices()
         microphone: WaveMicrophone | None = None
@@ -256,7 +266,7 @@ class AudioEngine:
             cname=core.cname,
             rtcp_mux=dtls,
             fingerprint=certificate.fingerprint if certificate is not None else None,
-            crypto=await asyncio.to_thread(_fresh_keys, self._ids) if sdes else (),
+            crypto=await self._keying.fresh_keys() if sdes else (),
             ice=self._ice_credentials() if dtls else None,
         )
         if self._calls.get(call) is not entry:
@@ -303,7 +313,11 @@ class AudioEngine:
             return
         first, entry.parameters = entry.parameters is None, parameters
         if first:
-            self._start_recording(call)
+            match self.settings.choice(Role.SPEAKER):
+                case WaveFile(path):
+                    self.recordings.hear_with(call, path)
+                case _:
+                    pass
             if self._active is None:
                 self.activate(call)
         if is_numeric(parameters.remote_address):
@@ -355,11 +369,7 @@ class AudioEngine:
 
     async def recordings_finished(self, timeout_s: float = 5.0) -> bool:
         """Whether the files of all calls that ended are complete, waiting up to ``timeout_s``."""
-        recordings, self._recordings = self._recordings, []
-        for recording in recordings:
-            if not await asyncio.to_thread(recording.finished, timeout_s):
-                self._recordings.append(recording)
-        return not self._recordings
+        return await self.recordings.finished(timeout_s)
 
     def _ice_credentials(self) -> IceCredentials:
         return IceCredentials(self._ids.token(40), self._ids.token(128))
@@ -370,34 +380,12 @@ class AudioEngine:
             address, self._ids, port_min=settings.port_min, port_max=settings.port_max, dscp=settings.dscp, port=port
         )
 
-    async def _load_certificate(self) -> DtlsCertificate:
-        """The certificate of this run, made for the first call that may use it.
-
-        The libraries it takes are loaded off the loop, and before the media thread would have to.
-        """
-        if self._certificate is None:
-            made = await asyncio.to_thread(_make_certificate)
-            if self._certificate is None:  # another call may have been quicker
-                self._certificate = made
-        return self._certificate
-
     async def _load_wave(self, path: str) -> Samples | None:
         try:
             return await asyncio.to_thread(load_wave, path, self._rate)
         except WaveProblem as problem:
             self._deliver(AudioProblem(str(problem), Role.MICROPHONE))
             return None
-
-    def _start_recording(self, call: str) -> None:
-        match self.settings.choice(Role.SPEAKER):
-            case WaveFile(path):
-                self.recorded += 1
-                numbered = numbered_path(path, self.recorded)
-                speaker = WaveSpeaker(numbered, lambda text: self._from_thread(AudioProblem(text, Role.SPEAKER)))
-                self._recordings.append(speaker)
-                self._thread.send(Record(call, speaker, numbered))
-            case _:
-                pass
 
     async def _configure_by_name(self, call: str, parameters: MediaParameters) -> None:
         """An SDP may name the host (RFC 8866 §5.7); the media thread must not wait for a name server."""
@@ -433,20 +421,3 @@ class AudioEngine:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _make_certificate() -> DtlsCertificate:
-    import audio.ice.agent
-    import audio.secure.media
-    from audio.secure.certificate import DtlsCertificate
-
-    audio.secure.media.preload()
-    return DtlsCertificate.generate()
-
-
-def _fresh_keys(ids: IdSource) -> tuple[CryptoKey, ...]:
-    import audio.secure.media
-    from audio.secure.sdes import generate_keys
-
-    audio.secure.media.preload()
-    return generate_keys(ids)

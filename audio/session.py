@@ -2,15 +2,13 @@
 
 shared microphone ─┐                               ┌─▶ shared speaker
                    ├─ (active call) ▶ MediaCore ▶ ─┤
-wav: file ─────────┘                ║     ║        └─▶ wav: recorder
+wav: file ─────────┘                ║     ║        └─▶ wav: file         both sides ─▶ Recorder
                        SecureMedia ═╝     ╚══ datagrams, by way of the MediaTransport where there is one
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
 
 from audio.core import (
     Address,
@@ -24,6 +22,7 @@ from audio.core import (
     silence,
 )
 from audio.rtp.demux import DatagramKind, classify_untrusted
+from audio.stream.loudness import mix
 
 if TYPE_CHECKING:
     from audio.ice.agent import IceAgent
@@ -61,11 +60,20 @@ class Speaker(Protocol):
         ...
 
 
-def mix(one: Samples, other: Samples) -> Samples:
-    """The sum of two frames of one rate, clipped as a converter clips."""
-    total = one.astype(np.int32) + other
-    mixed: Samples = np.clip(total, -32768, 32767).astype(np.int16)
-    return mixed
+class Recorder(Protocol):
+    """Where both sides of a call go, 20 ms at a time. Nothing here blocks or raises."""
+
+    def beep(self, rate: int) -> Samples | None:
+        """20 ms of what tells both sides of it now, at ``rate``, or ``None``."""
+        ...
+
+    def write(self, spoken: Samples, heard: Samples) -> None:
+        """Take 20 ms of each."""
+        ...
+
+    def close(self) -> None:
+        """No more will come."""
+        ...
 
 
 class MediaSession:
@@ -90,6 +98,7 @@ class MediaSession:
         self.call = call
         self.core = core
         self.speaker = speaker
+        self._recorder: Recorder | None = None
         self._microphone = microphone
         self._certificate = certificate
         self._transport = self._given_transport = transport
@@ -98,6 +107,11 @@ class MediaSession:
         self._paths: tuple[IceCredentials, IceCredentials] | None = None
         self._secure: SecureMedia | None = None
         self._negotiation = -1
+
+    @property
+    def listens(self) -> bool:
+        """Whether the far end is to hear the shared microphone, should this be the active call."""
+        return self._microphone is None and self.core.speaks
 
     @property
     def configured(self) -> bool:
@@ -209,27 +223,39 @@ class MediaSession:
 
     def tick(self, now: float, microphone: Samples | None, *, active: bool, tone: Samples | None = None) -> Samples:
         """20 ms each way at the core's rate. Only the active call hears the microphone and is heard, with ``tone`` in
-        its own recording.
+        the file that is its earpiece.
 
         A file as the microphone starts with the call's first tick as the active one.
         """
         if active and self._microphone is not None:
             microphone = self._microphone.read(self.core.sample_rate)
-        playout = self.core.tick(now, microphone if active else None)
+        beep = self._recorder.beep(self.core.sample_rate) if active and self._recorder is not None else None
+        playout = self.core.tick(now, microphone if active else None, over=beep)
+        if self._recorder is not None:
+            self._recorder.write(self.core.spoken, playout)
+        if beep is not None:
+            playout = mix(playout, beep)
         if self.speaker is not None:
             heard = playout if active else silence(self.core.sample_rate)
             self.speaker.write(heard if tone is None else mix(heard, tone))
         return playout
 
+    def record(self, recorder: Recorder | None) -> None:
+        """Record both sides from now on; ``None`` finishes the recording there is."""
+        if self._recorder is not None:
+            self._recorder.close()
+        self._recorder = recorder
+
     def close(self, now: float) -> None:
-        """RTCP BYE, and close_notify, are left to :meth:`transmits`; the recording is finished."""
+        """RTCP BYE, and close_notify, are left to :meth:`transmits`; what is recorded is finished."""
         self.core.close(now)
         if self._secure is not None:
             self._secure.close()
         self.abandon()
 
     def abandon(self) -> None:
-        """Say nothing; the recording is finished."""
+        """Say nothing; what is recorded is finished."""
+        self.record(None)
         if self.speaker is not None:
             self.speaker.close()
             self.speaker = None

@@ -203,11 +203,11 @@ def _resilience(settings: config_layers.Settings) -> Resilience:
 
 
 def _audio(settings: config_layers.Settings, environ: Mapping[str, str]) -> AudioSettings:
-    defaults = AudioSettings()
+    defaults = AudioSettings(recordings=str(paths.recordings_directory(environ)))
     values: dict[str, Any] = {}
     for item in dataclasses.fields(AudioSettings):
         setting = settings.get(("audio", item.name))
-        if setting is not None:
+        if setting is not None and (setting.value != "" or item.name != "recordings"):
             values[item.name] = _audio_value(item.name, setting)
     if values.get("country", "auto") == "auto":
         values["country"] = tone_country(environ)
@@ -219,11 +219,15 @@ def _audio(settings: config_layers.Settings, environ: Mapping[str, str]) -> Audi
 
 
 def _audio_value(name: str, setting: Setting) -> Any:
-    if not isinstance(setting.value, str):
-        return setting.value
-    if name in ("ring_file", "ring_file_internal"):
-        return str(expand(setting).absolute()) if setting.value.strip() else ""
-    return _wave_path(setting)
+    match setting.value:
+        case str() if name in ("ring_file", "ring_file_internal", "recordings"):
+            return str(expand(setting).absolute()) if setting.value.strip() else ""
+        case str():
+            return _wave_path(setting)
+        case value if name == "microphone_gain":
+            return float(value)
+        case value:
+            return value
 
 
 def _wave_path(setting: Setting) -> str:

@@ -13,6 +13,10 @@ from typing import Any
 
 MEDIA_CHOICES = ("auto", "rtp", "sdes", "webrtc")
 TONE_COUNTRIES = ("auto", "us", "uk", "eu", "au", "fr", "jp")
+RECORDING_BEEPS = ("start", "repeat", "never")
+MAX_VOLUME = 150
+"""In per cent."""
+
 LANGUAGES = ("auto", "en", "es")
 THEMES = ("auto", "dark", "light", "ansi")
 THREE_WAY = ("auto", "yes", "no")
@@ -140,6 +144,11 @@ SCHEMA: dict[str, dict[str, Key]] = {
         "input": Key(kind=Kind.TEXT, environment="OFFHOOK_AUDIO_INPUT"),
         "output": Key(kind=Kind.TEXT, environment="OFFHOOK_AUDIO_OUTPUT"),
         "ring": Key(kind=Kind.TEXT, environment="OFFHOOK_AUDIO_RING"),
+        "volume": Key(kind=Kind.INTEGER, environment="OFFHOOK_AUDIO_VOLUME", minimum=0, maximum=MAX_VOLUME),
+        "ring_volume": Key(kind=Kind.INTEGER, environment="OFFHOOK_AUDIO_RING_VOLUME", minimum=0, maximum=MAX_VOLUME),
+        "microphone_gain": Key(kind=Kind.NUMBER, environment="OFFHOOK_AUDIO_MICROPHONE_GAIN", minimum=-20, maximum=20),
+        "recordings": Key(kind=Kind.TEXT, environment="OFFHOOK_AUDIO_RECORDINGS"),
+        "recording_beep": Key(kind=Kind.TEXT, environment="OFFHOOK_AUDIO_RECORDING_BEEP", choices=RECORDING_BEEPS),
         "country": Key(kind=Kind.TEXT, environment="OFFHOOK_AUDIO_COUNTRY", choices=TONE_COUNTRIES),
         "echo_cancelling": Key(kind=Kind.BOOLEAN, environment="OFFHOOK_AUDIO_ECHO_CANCELLING"),
         "dtx": Key(kind=Kind.BOOLEAN, environment="OFFHOOK_AUDIO_DTX"),

@@ -169,6 +169,11 @@ class Engine:
         if self._phone is not None:
             await self._phone.set_tones(configuration.audio)
 
+    def use_levels(self, configuration: Configuration) -> None:
+        """Take over volumes, microphone gain and recordings."""
+        if self._phone is not None:
+            self._phone.set_levels(configuration.audio)
+
     def use_verbose(self, on: bool) -> None:
         """Switch the verbose log."""
         self._log.set_verbose(on)
@@ -213,6 +218,7 @@ class Engine:
         self._narrator = Narrator(self._account, wanted.resilience, self._listeners.say)
         phone = self._phone = self._make_phone()
         self._verbs = self._make_verbs(phone)
+        phone.set_levels(former.audio.settings)  # they may have been changed since the settings were
         self._renewing = None
         await phone.resume()
         await phone.start()
@@ -328,6 +334,7 @@ class Engine:
             if task is not None:
                 task.cancel()
         await server.close()
+        await self._settings.keep()
         await phone.hand_over()
         successor.go()
         _log.info("= engine %s handed over to pid %d", self._id, successor.pid)
@@ -344,6 +351,7 @@ class Engine:
         for task in (self._renewing, self._registering):
             if task is not None:
                 task.cancel()
+        await self._settings.keep()
         try:
             if self._phone is not None:
                 await asyncio.wait_for(self._phone.close(), END_TIMEOUT_S - _GRACE_S)

@@ -24,7 +24,7 @@ MAX_CALLS = 4
 
 _ID_BITS = 20
 
-Verb = Literal["answer", "hangup", "hold", "resume", "mute", "unmute", "dtmf", "transfer", "meters"]
+Verb = Literal["answer", "hangup", "hold", "resume", "mute", "unmute", "dtmf", "transfer", "record", "meters"]
 
 
 @dataclass(slots=True)
@@ -147,7 +147,7 @@ def _applies(verb: Verb, call: CallSlice) -> bool:
             return call.state == "active" and not call.held
         case "resume":
             return call.state == "active" and call.held
-        case "transfer":
+        case "transfer" | "record":
             return call.state == "active"
         case "mute" | "unmute" | "dtmf" | "meters":
             return call.state in ("active", "early")
@@ -165,6 +165,7 @@ _NONE: dict[Verb, str] = {
     "unmute": _NO_CALL,
     "dtmf": _NO_CALL,
     "transfer": Phrase("There is no call to transfer."),
+    "record": Phrase("There is no call to record."),
     "meters": _NO_CALL,
 }
 

@@ -1,7 +1,7 @@
 """Where Offhook keeps its files (XDG base directories), and the rules for the control socket's directory.
 
     $XDG_CONFIG_HOME/offhook/config.toml     settings; NAME.toml beside it for profile NAME
-    $XDG_STATE_HOME/offhook/                 offhook.db, logs, locks
+    $XDG_STATE_HOME/offhook/                 offhook.db, logs, locks, recordings/
     $XDG_RUNTIME_DIR/offhook/PROFILE.sock    control socket, else a private directory under the temporary folder
 
 Whoever owns the socket's directory can stand in for the engine, so a shared one is checked before it is trusted.
@@ -56,6 +56,11 @@ def site_config_files(environ: Mapping[str, str] = os.environ) -> tuple[Path, ..
 def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
     """The directory of database, logs and locks; it may not exist."""
     return _base(environ, "XDG_STATE_HOME", ".local/state") / APPLICATION
+
+
+def recordings_directory(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where calls are recorded to unless another directory is named; it may not exist."""
+    return state_directory(environ) / "recordings"
 
 
 def log_file(environ: Mapping[str, str] = os.environ, *, profile: str = DEFAULT_PROFILE) -> Path:

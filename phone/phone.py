@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING
 
 from audio.core.events import FirstPacketReceived, MediaResumed, MediaSecured, MediaSecurityFailed, MediaSilent
 from audio.engine import AudioEngine
-from audio.io.events import CallMediaEvent
+from audio.io.events import CallMediaEvent, MicrophoneAlive, MicrophoneDead, RecordingFailed
+from audio.io.settings import Role
 from phone.calls import Calls
 from phone.protocol import events as ev
 from phone.protocol.commands import CommandRefused
 from phone.protocol.phrases import Phrase
 from phone.protocol.snapshots import CallMedia, RegistrationSlice
+from phone.recording import Recorder
 from phone.resume import Continuity
 from phone.signals import Signals
 from phone.state import PhoneState, reduce
@@ -79,6 +81,7 @@ class Phone:
             PhoneState(registration=RegistrationSlice(account=account)),
             ev.AudioChanged(at=clock(), input=audio.input, output=audio.output, ring=audio.ring),
         )
+        self.state = reduce(self.state, _volume(audio, clock()))
         self.agent = UserAgent(config, credentials, on_event=self._on_stack_event, tls_ca=tls_ca)
         self.audio = AudioEngine(audio, ids=ids, on_event=self._on_sound_event)
         self.calls = Calls(
@@ -93,6 +96,7 @@ class Phone:
             write_down=self._write_down,
             clock=clock,
         )
+        self.recorder = Recorder(self.calls.lines, self.audio, state=lambda: self.state, emit=self._emit, clock=clock)
         self._continuity = Continuity(
             journal,
             agent=self.agent,
@@ -124,6 +128,7 @@ class Phone:
         self._resumed = True
         await self.begin()
         await self._continuity.resume()
+        await self.recorder.resume()
         self._follow()
 
     async def start(self) -> None:
@@ -200,6 +205,7 @@ class Phone:
             case sip.CallEnded():
                 call = self.state.call(self.calls.name_of(event.call) or "")
                 outgoing = call is not None and call.direction == "out"
+                self.recorder.finish(self.calls.name_of(event.call))
                 ended = self.calls.ended(event)
             case _:
                 pass
@@ -220,6 +226,13 @@ class Phone:
                 self.calls.outage.media_silent(call, silent_s)
             case CallMediaEvent(call, MediaResumed()):
                 self.calls.outage.media_silent(call, None)
+            case MicrophoneDead(call) if (slice_ := self.state.call(call)) is not None:
+                device, again = self.audio.device_name(Role.MICROPHONE), slice_.microphone_warned
+                self._emit(ev.MicrophoneSilent(at=self._clock(), call=call, device=device, again=again))
+            case MicrophoneAlive(call) if self.state.call(call) is not None:
+                self._emit(ev.MicrophoneHeard(at=self._clock(), call=call))
+            case RecordingFailed():
+                self.recorder.failed(event)
             case _:
                 pass
         for translated in self._translator.from_sound(event, self._clock()):
@@ -304,6 +317,13 @@ class Phone:
         """Take over whose tones are heard, and which bells."""
         await self.audio.ringing.use(audio)
 
+    def set_levels(self, settings: AudioSettings) -> None:
+        """Volumes, microphone gain and where recordings go as in ``settings``, in the midst of calls too."""
+        self.audio.set_levels(settings)
+        now, shown = self.audio.settings, self.state.audio
+        if (now.volume, now.ring_volume) != (shown.volume, shown.ring_volume):
+            self._emit(_volume(now, self._clock()))
+
     async def health(self) -> HealthReport | None:
         """The health figures of the last days, or None where the store fails."""
         return await self._memory.report(self._clock())
@@ -311,3 +331,7 @@ class Phone:
     async def history(self, limit: int) -> tuple[HistoryEntry, ...]:
         """Calls that are over, newest first."""
         return await self._memory.recent(limit)
+
+
+def _volume(settings: AudioSettings, at: float) -> ev.VolumeChanged:
+    return ev.VolumeChanged(at=at, volume=settings.volume, ring_volume=settings.ring_volume)

@@ -96,7 +96,7 @@ class Continuity:
             if shown is None:
                 orphans.append(FarewellSnapshot(dialog=call.dialog))
             else:
-                kept.append(KeptCall(sip=call, shown=dataclasses.replace(shown, media=None, media_silent=False)))
+                kept.append(KeptCall(sip=call, shown=_lasting(shown)))
         names = {call.shown.id for call in kept}
         return Record(
             binding=snapshot.binding,
@@ -104,7 +104,7 @@ class Continuity:
             others=tuple(dataclasses.replace(call, media=None) for call in state.calls if call.id not in names),
             farewells=(*snapshot.calls.farewells, *orphans),
             current=lines.current or "",
-            recorded=self._audio.recorded,
+            recorded=self._audio.recordings.count,
         )
 
     async def _beat(self) -> None:
@@ -145,7 +145,7 @@ class Continuity:
         """Go on with what the last engine left behind; the sound has started, signalling has not."""
         found = None if self._journal is None else self._journal.read_untrusted()
         if found is not None:
-            self._audio.recorded = max(0, found.record.recorded)
+            self._audio.recordings.count = max(0, found.record.recorded)
             self._restore_binding(found.record.binding)
             for farewell in found.record.farewells:
                 self._say_farewell(farewell)
@@ -255,6 +255,11 @@ class Continuity:
         current = name if self._calls.lines.get(name) is not None else None
         self._calls.lines.current = current
         self._audio.activate(current)
+
+
+def _lasting(call: CallSlice) -> CallSlice:
+    """Of what a call shows, what still holds in the next engine."""
+    return dataclasses.replace(call, media=None, media_silent=False, microphone_silent=False)
 
 
 def _source_address(remote: str) -> str:

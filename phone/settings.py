@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import os
 from typing import TYPE_CHECKING, Any, Protocol
 
+from audio.io.settings import AudioSettings
 from phone import secrets
 from phone.config import Configuration, Options, load
 from phone.config_layers import ConfigError, Setting, parse_text
@@ -34,7 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+_log = logging.getLogger(__name__)
+
 _ENVIRONMENT_LAYER = 1000
+_KEEP_AFTER_S = 1.0
+"""A key held down changes a volume thirty times a second; the file need not know."""
 
 
 class Applier(Protocol):
@@ -51,6 +57,9 @@ class Applier(Protocol):
 
     async def use_tones(self, configuration: Configuration) -> None:
         """Change tones and bells, in the midst of calls too."""
+
+    def use_levels(self, configuration: Configuration) -> None:
+        """Volumes, microphone gain and recordings, in the midst of calls too."""
         ...
 
     def use_verbose(self, on: bool) -> None:
@@ -117,9 +126,13 @@ class LiveSettings:
         self._applier = applier
         self._configuration = configuration
         self._password_source = password_source
+        self._unkept: dict[str, SettingValue] = {}
+        self._keeping: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Task[None] | None = None
 
     async def describe(self) -> SettingsReply:
         """What is in force; raises CommandRefused."""
+        await self.keep()
         try:
             return await asyncio.to_thread(self._settings.describe, self._configuration, password=self._password_source)
         except ConfigError as error:
@@ -129,6 +142,7 @@ class LiveSettings:
         self, values: tuple[SettingValue, ...], *, password: str | None, keep_password: bool
     ) -> SettingsChanged:
         """Check, write and apply; raises CommandRefused with a sentence where a value does not fit."""
+        await self.keep()
         before = self._configuration
         try:
             after = await asyncio.to_thread(self._settings.write, values) if values else before
@@ -143,6 +157,29 @@ class LiveSettings:
         changed = await self._apply(before, after, [value.key for value in values], password)
         return dataclasses.replace(changed, password_kept=kept)
 
+    def keep_soon(self, value: SettingValue) -> None:
+        """Write a value that is in force already, once it has stood for a moment; the newest counts."""
+        self._unkept[value.key] = value
+        if self._keeping is not None:
+            self._keeping.cancel()
+        self._keeping = asyncio.get_running_loop().call_later(_KEEP_AFTER_S, self._keep_now)
+
+    def _keep_now(self) -> None:
+        self._writing = asyncio.create_task(self.keep(), name="keep settings")
+
+    async def keep(self) -> None:
+        """Write now what :meth:`keep_soon` still has; what cannot be written is a line in the log."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            self._keeping = None
+        values, self._unkept = tuple(self._unkept.values()), {}
+        if not values:
+            return
+        try:
+            self._configuration = await asyncio.to_thread(self._settings.write, values)
+        except ConfigError as error:
+            _log.warning("! settings are in force and cannot be kept: %s", error)
+
     async def _apply(
         self, before: Configuration, after: Configuration, keys: list[str], password: str | None
     ) -> SettingsChanged:
@@ -151,6 +188,8 @@ class LiveSettings:
             await self._applier.use_devices(after)
         if _tones(before) != _tones(after):
             await self._applier.use_tones(after)
+        if _levels(before) != _levels(after):
+            self._applier.use_levels(after)
         if before.verbose != after.verbose:
             self._applier.use_verbose(after.verbose)
         if password:
@@ -288,6 +327,10 @@ def _devices(configuration: Configuration) -> tuple[str, str, str]:
 def _tones(configuration: Configuration) -> tuple[str, bool, str, str]:
     audio = configuration.audio
     return audio.country, audio.key_tones, audio.ring_file, audio.ring_file_internal
+
+
+def _levels(configuration: Configuration) -> dict[str, Any]:
+    return {name: getattr(configuration.audio, name) for name in AudioSettings.LEVELS}
 
 
 def _needs_new_phone(before: Configuration, after: Configuration) -> bool:

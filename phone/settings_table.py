@@ -94,6 +94,30 @@ def _sound() -> tuple[Entry, ...]:
         Entry(key="audio.output", title=mark("Speaker"), help=device, default="default", device=True),
         Entry(key="audio.ring", title=mark("Ring on"), help=device, default="default", device=True),
         Entry(
+            key="audio.volume",
+            title=mark("Volume"),
+            help=mark("Of calls, in per cent; 100 is as it comes. Ctrl+Up and Ctrl+Down change it at any time"),
+            default="100",
+        ),
+        Entry(key="audio.ring_volume", title=mark("Ring volume"), help=mark("Of the bell, in per cent"), default="100"),
+        Entry(
+            key="audio.microphone_gain",
+            title=mark("Microphone gain"),
+            help=mark("Decibels added to your voice; loud peaks are rounded off, not cut off"),
+            default="0",
+        ),
+        Entry(
+            key="audio.recordings",
+            title=mark("Recordings"),
+            help=mark("The directory for calls you record; empty: with Offhook's own files"),
+        ),
+        Entry(
+            key="audio.recording_beep",
+            title=mark("Recording beep"),
+            help=mark("Tells both sides that a call is recorded: at the start, repeated every 15 seconds, or never"),
+            default="start",
+        ),
+        Entry(
             key="audio.country",
             title=mark("Tones of"),
             help=mark("Whose ringing, busy and error tones you hear; auto follows the system's language"),

@@ -77,11 +77,16 @@ if TYPE_CHECKING:  # at run time a client would load every event for them
         | ev.MuteChanged
         | ev.MediaSilent
         | ev.MediaResumed
+        | ev.MicrophoneSilent
+        | ev.MicrophoneHeard
+        | ev.RecordingStarted
+        | ev.RecordingEnded
         | ev.MediaMeasured
     )
     _Rest = (
         ev.MessageWaiting
         | ev.AudioChanged
+        | ev.VolumeChanged
         | ev.AudioProblem
         | ev.AudioRestored
         | ev.HistoryAdded
@@ -127,6 +132,10 @@ def reduce(state: PhoneState, event: ev.Event) -> PhoneState:
             | ev.MuteChanged()
             | ev.MediaSilent()
             | ev.MediaResumed()
+            | ev.MicrophoneSilent()
+            | ev.MicrophoneHeard()
+            | ev.RecordingStarted()
+            | ev.RecordingEnded()
             | ev.MediaMeasured()
         ):
             return _with_call(state, event)
@@ -144,6 +153,9 @@ def _rest(state: PhoneState, event: _Rest) -> PhoneState:
             return replace(state, voicemail=VoicemailSlice(waiting=event.waiting, new=event.new, old=event.old))
         case ev.AudioChanged():
             return replace(state, audio=replace(state.audio, input=event.input, output=event.output, ring=event.ring))
+        case ev.VolumeChanged():
+            audio = replace(state.audio, volume=event.volume, ring_volume=event.ring_volume)
+            return replace(state, audio=audio)
         case ev.AudioProblem(problem="security"):
             return state  # it has ended its call, and is over with it
         case ev.AudioProblem():
@@ -277,6 +289,14 @@ def _call(before: CallSlice, event: _Call) -> CallSlice:
             return replace(before, media_silent=True)
         case ev.MediaResumed():
             return replace(before, media_silent=False)
+        case ev.MicrophoneSilent():
+            return replace(before, microphone_silent=True, microphone_warned=True)
+        case ev.MicrophoneHeard():
+            return replace(before, microphone_silent=False)
+        case ev.RecordingStarted():
+            return replace(before, recording=event.file)
+        case ev.RecordingEnded():
+            return replace(before, recording="")
         case ev.MediaMeasured():
             return replace(before, media=event.media)
         case _:

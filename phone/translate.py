@@ -162,8 +162,8 @@ class Translator:
                 return [ev.AudioRestored(at=at)]
             case sound.CallMediaEvent():
                 return _media_event(event.call, event.event, at)
-            case sound.CallMediaEnded():
-                return []
+            case sound.CallMediaEnded() | sound.MicrophoneDead() | sound.MicrophoneAlive() | sound.RecordingFailed():
+                return []  # the phone tells of these itself
             case _:
                 assert_never(event)
 

@@ -7,11 +7,13 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any, assert_never
 
+from phone.config_schema import MAX_VOLUME
 from phone.logging import tail
 from phone.protocol import commands as cmd
 from phone.protocol.codec import to_json
 from phone.protocol.commands import CommandRefused
 from phone.protocol.phrases import Phrase
+from phone.protocol.settings import SettingValue
 from phone.state import calls_json, status_json
 from sipcore.auth.credentials import Credentials
 
@@ -28,6 +30,7 @@ MAX_HISTORY = 500
 
 _Question = cmd.Status | cmd.Calls | cmd.Stats | cmd.History | cmd.Meters | cmd.Devices
 _CallVerb = cmd.Answer | cmd.Hangup | cmd.Hold | cmd.Resume | cmd.Mute | cmd.Unmute | cmd.Dtmf | cmd.Transfer
+_SoundVerb = cmd.SetDevices | cmd.Volume | cmd.Record | cmd.TestSound
 
 
 class Verbs:
@@ -71,6 +74,8 @@ class Verbs:
             if hushed and isinstance(command, cmd.Hangup) and not phone.state.calls:
                 return None  # what they wanted to end is the tone
             return await self._call(command)
+        if isinstance(command, _SoundVerb):
+            return await self._sound(command)
         match command:
             case cmd.Dial(target):
                 return {"call": await phone.calls.dial(target)}
@@ -81,8 +86,6 @@ class Verbs:
             case cmd.SetPassword(password):
                 self._remember_password(password)
                 await phone.register(Credentials(self._username, password))
-            case cmd.SetDevices(microphone, speaker, ringer):
-                await phone.set_devices(microphone=microphone, speaker=speaker, ringer=ringer)
             case cmd.SetVerbose(on):
                 self._set_verbose(on)
             case cmd.Settings():
@@ -92,8 +95,6 @@ class Verbs:
                     self._remember_password(password)
                 changed = await self._settings.change(values, password=password, keep_password=keep_password)
                 return to_json(changed)
-            case cmd.TestSound(action):
-                return await self._test_sound(action)
             case cmd.TailLog(lines):
                 return {"file": str(self._log_file), "lines": await asyncio.to_thread(tail, self._log_file, lines)}
             case cmd.Shutdown():
@@ -113,6 +114,40 @@ class Verbs:
             self._remember_password(password)
             credentials = Credentials(self._username, password)
         await self._phone.register(credentials)
+
+    async def _sound(self, command: _SoundVerb) -> Json | None:
+        phone = self._phone
+        match command:
+            case cmd.SetDevices(microphone, speaker, ringer):
+                await phone.set_devices(microphone=microphone, speaker=speaker, ringer=ringer)
+                return None
+            case cmd.Volume():
+                return self._volume(command)
+            case cmd.Record("start", call):
+                return {"file": await phone.recorder.start(call)}
+            case cmd.Record(_, call):
+                return {"file": phone.recorder.stop(call)}
+            case cmd.TestSound(action):
+                return await self._test_sound(action)
+            case _:
+                assert_never(command)
+
+    def _volume(self, command: cmd.Volume) -> Json:
+        """Heard at once, and written to the settings a moment later."""
+        name = "ring_volume" if command.ring else "volume"
+        before = getattr(self._phone.audio.settings, name)
+        wanted = (before if command.level is None else command.level) + (command.change or 0)
+        level = min(max(wanted, 0), MAX_VOLUME)
+        if level != before:
+            settings = self._phone.audio.settings
+            self._phone.set_levels(
+                dataclasses.replace(settings, ring_volume=level)
+                if command.ring
+                else dataclasses.replace(settings, volume=level)
+            )
+            self._settings.keep_soon(SettingValue(key=f"audio.{name}", text=str(level)))
+        settings = self._phone.audio.settings
+        return {"volume": settings.volume, "ring_volume": settings.ring_volume}
 
     async def _test_sound(self, action: str) -> Json:
         match action:

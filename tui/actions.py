@@ -91,6 +91,24 @@ ACTIONS: tuple[Action, ...] = (
         help=_mark("Hold the current call and take the other one back"),
     ),
     Action(
+        id="call.record",
+        keys="ctrl+o",
+        title=_mark("Record"),
+        help=_mark("Record the current call, or end that; both sides hear a beep"),
+    ),
+    Action(
+        id="sound.louder",
+        keys="ctrl+up",
+        title=_mark("Louder"),
+        help=_mark("Turn the earpiece up; while a call rings, the bell"),
+    ),
+    Action(
+        id="sound.quieter",
+        keys="ctrl+down",
+        title=_mark("Quieter"),
+        help=_mark("Turn the earpiece down; while a call rings, the bell"),
+    ),
+    Action(
         id="conn.retry",
         keys="ctrl+r",
         title=_mark("Retry now"),

@@ -27,6 +27,7 @@ from tui.actions import bindings, types_text
 from tui.commands import ActionProvider
 from tui.dialogs.quit import Leave
 from tui.i18n import _, set_language
+from tui.notes import Notes
 from tui.openings import Openings
 from tui.screens.following import FollowingScreen
 from tui.screens.main import MainScreen
@@ -36,7 +37,7 @@ from tui.timeline import Timeline
 from tui.toast_board import ToastBoard
 from tui.toasts import Toast, toast_for
 from tui.told import told
-from tui.verbs import DTMF_KEYS, Verbs
+from tui.verbs import DTMF_KEYS, VOLUME_STEP, Verbs
 from tui.widgets.alert import ringing
 from tui.widgets.calls import current_call
 from tui.widgets.dial_line import DIAL_CHARACTERS, DialLine
@@ -126,7 +127,7 @@ class ConsoleApp(App[Leave]):
         self._started = False
         self._told = False
         self._slots_there = asyncio.Event()
-        self._echo: tuple[str, str] = ("", "")
+        self._notes = Notes(self, self.draw)
         self._missed_seen = 0
         self._board = ToastBoard(show=self._show_toast, clear=self.clear_notifications, clock=time.monotonic)
         self._clock: Timer | None = None
@@ -141,6 +142,9 @@ class ConsoleApp(App[Leave]):
             "call.transfer": self.openings.transfer,
             "call.redial": self.redial,
             "call.swap": self.verbs.swap,
+            "call.record": self.verbs.record,
+            "sound.louder": lambda: self.verbs.volume(VOLUME_STEP),
+            "sound.quieter": lambda: self.verbs.volume(-VOLUME_STEP),
             "conn.retry": self.retry,
             "app.settings": self.openings.settings,
             "app.log": self.openings.log,
@@ -193,8 +197,7 @@ class ConsoleApp(App[Leave]):
         if self.verbs.notice_ring():
             self.bell()
         current = current_call(state)
-        if self._echo[0] and (current is None or current.id != self._echo[0]):
-            self._echo = ("", "")
+        self._notes.follow(None if current is None else current.id)
         self.draw()
         self._set_title()
         self._run_clock()
@@ -213,7 +216,7 @@ class ConsoleApp(App[Leave]):
     def draw(self) -> None:
         """Bring the main screen up to date."""
         self._main.draw(
-            self.state, attached=self.attached, quiet=not self._started, missed=self._missed(), dtmf=self._echo[1]
+            self.state, attached=self.attached, quiet=not self._started, missed=self._missed(), note=self._notes.shown
         )
 
     def _missed(self) -> int:
@@ -239,7 +242,7 @@ class ConsoleApp(App[Leave]):
         elif not measured and self._poll is not None:
             self._poll.stop()
             self._poll = None
-            self._main.draw_levels(None, muted=False)
+            self._main.draw_levels(None, call=None)
 
     def _talking(self) -> CallSlice | None:
         call = current_call(self.state)
@@ -255,10 +258,10 @@ class ConsoleApp(App[Leave]):
         except (Refused, EngineGone):
             return  # the call has ended meanwhile
         levels = reply.get("levels") if isinstance(reply, dict) else None
-        self._main.draw_levels(levels if isinstance(levels, dict) else None, muted=call.muted)
+        self._main.draw_levels(levels if isinstance(levels, dict) else None, call=call)
 
     def _tick(self) -> None:
-        self._main.tick(self.state, attached=self.attached, quiet=not self._started, dtmf=self._echo[1])
+        self._main.tick(self.state, attached=self.attached, quiet=not self._started, note=self._notes.shown)
 
     def show_toast(self, toast: Toast) -> None:
         """Show one toast in place of the one of its topic."""
@@ -333,9 +336,11 @@ class ConsoleApp(App[Leave]):
     def echo(self, digit: str) -> None:
         """Show a digit that was sent in the current call."""
         if (call := current_call(self.state)) is not None:
-            digits = self._echo[1] if self._echo[0] == call.id else ""
-            self._echo = (call.id, digits + digit)
-            self.draw()
+            self._notes.digit(call.id, digit)
+
+    def note(self, text: str) -> None:
+        """Show what a key did, for a moment."""
+        self._notes.tell(text)
 
     # --- keys ----------------------------------------------------------------------------------------------
 

@@ -58,6 +58,9 @@ class Host(Protocol):
     def echo(self, digit: str) -> None:
         """Show a digit that was sent."""
 
+    def note(self, text: str) -> None:
+        """Show what a key did, for a moment."""
+
     def tell(self, title: str, message: str) -> None:
         """A short notice."""
 

@@ -46,6 +46,10 @@ def toast_for(event: ev.Event) -> Toast | None:
             return _toast("warning", 8, "sound", _sound_title(event.problem), told(event.detail, 160))
         case ev.AudioRestored():
             return _toast("success", 5, "sound", _("Sound is back"), _("All devices work"))
+        case ev.MicrophoneSilent():
+            return None if event.again else _microphone_toast(event)
+        case ev.RecordingEnded() if event.problem:
+            return _toast("warning", 8, "recording", _("Recording ended"), told(event.problem, 160))
         case ev.VerbFailed():
             words = _("The far end refused: {status} {reason}")
             text = words.format(status=event.status, reason=told(event.reason, 80))
@@ -56,6 +60,11 @@ def toast_for(event: ev.Event) -> Toast | None:
             return _connection_toast(event)
         case _:
             return None
+
+
+def _microphone_toast(event: ev.MicrophoneSilent) -> Toast:
+    text = _("Nothing is heard from {device}. Look for a mute switch on it, or choose another in Settings.")
+    return _toast("warning", 10, "microphone", _("Microphone silent"), text.format(device=clean(event.device, 40)))
 
 
 def _sound_title(problem: str) -> str:

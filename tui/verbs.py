@@ -27,6 +27,9 @@ RING_GUARD_S = 0.4
 HANG_UP_GUARD_S = 0.6
 """A second press this soon is a double press, not the end of the next call."""
 
+VOLUME_STEP = 10
+"""Per cent a key press changes the volume by."""
+
 DTMF_KEYS = "0123456789*#"
 
 
@@ -48,6 +51,10 @@ class Console(Protocol):
 
     def echo(self, digit: str) -> None:
         """Show a digit that was sent."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Show what a key did, for a moment."""
         ...
 
 
@@ -117,6 +124,25 @@ class Verbs:
         if call := self._active():
             await self._do(cmd.Unmute(call.id) if call.muted else cmd.Mute(call.id))
 
+    async def record(self) -> None:
+        """Record the current call, or end its recording."""
+        if call := self._active():
+            await self._do(cmd.Record("stop" if call.recording else "start", call.id))
+
+    async def volume(self, change: int) -> None:
+        """Turn what is heard now up or down: the bell while only it is."""
+        current = current_call(self._console.state)
+        bell = ringing(self._console.state) is not None and (current is None or current.state != "active")
+        try:
+            reply = await self._console.send(cmd.Volume(change=change, ring=bell))
+        except (Refused, EngineGone) as error:
+            self._console.tell(_("Not done"), str(error))
+            return
+        level = reply.get("ring_volume" if bell else "volume") if isinstance(reply, dict) else None
+        if isinstance(level, int):
+            words = _("Ring volume {percent} %") if bell else _("Volume {percent} %")
+            self._console.note(f"{words.format(percent=level)}  {volume_bar(level)}")
+
     async def swap(self) -> None:
         """Take back the call that is on hold; the engine holds the other one."""
         held = [call for call in self._console.state.calls if call.state == "active" and call.held]
@@ -152,6 +178,12 @@ class Verbs:
 
     async def _do(self, command: cmd.Command) -> bool:
         return await attempt(self._console, self._console.send(command))
+
+
+def volume_bar(percent: int) -> str:
+    """A cell for each ten per cent; what lies beyond 100 is drawn differently."""
+    filled = min(max(round(percent / 10), 0), 15)
+    return ("█" * min(filled, 10)).ljust(10, "·") + "▓" * max(filled - 10, 0)
 
 
 async def attempt(console: Console, work: Awaitable[object]) -> bool:

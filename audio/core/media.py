@@ -114,6 +114,16 @@ class MediaCore:
         return self._outbound.muted
 
     @property
+    def speaks(self) -> bool:
+        """Whether the microphone is sent: agreed on, and not muted."""
+        return self._outbound.sends and not self._outbound.muted and not self._closed
+
+    @property
+    def spoken(self) -> Samples:
+        """What the last tick gave the far end to hear, before coding; silence where that is nothing."""
+        return self._outbound.spoken
+
+    @property
     def sample_rate(self) -> int:
         """Hz of the sound :meth:`tick` takes and gives: the negotiated codec's, 8000 before there is one."""
         return self._inbound.playout.rate
@@ -257,16 +267,18 @@ class MediaCore:
 
     # -- time in ------------------------------------------------------------------------------------------------------
 
-    def tick(self, now: float, microphone: Samples | None) -> Samples:
+    def tick(self, now: float, microphone: Samples | None, *, over: Samples | None = None) -> Samples:
         """20 ms of sound each way (``None``: no microphone); what is returned has :attr:`sample_rate` and is the
         caller's.
+
+        The far end hears ``over`` even while the microphone is muted.
 
         To be called on even 20 ms deadlines; a late caller calls again at once, up to half a second. Later than that
         the time is skipped.
         """
         if self._closed:
             return silence(self.sample_rate)
-        packets, digit = self._outbound.tick(now, microphone)
+        packets, digit = self._outbound.tick(now, microphone, over)
         for packet in packets:
             self._send_rtp(packet)
         if digit:

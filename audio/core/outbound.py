@@ -26,6 +26,7 @@ from audio.rtp.sending import SenderState
 from audio.rtp.telephone_event import DtmfSender, Suppression
 from audio.stream import noise
 from audio.stream.level import LevelMeter
+from audio.stream.loudness import mix
 from audio.stream.resample import RateConverter
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ _FRAME_S = FRAME_MS / 1000
 _LOST_TIME_S = 0.5
 """A thread later than this does not catch up: the time is skipped on the wire too."""
 
-_MUTE_NOISE = noise.encode(-70.0)
+_MUTE_NOISE = noise.encode(-66.0)
+"""-69 dBFS: a line that is up and a voice that is not there; -70 dBov is lost in A-law's first step."""
 
 
 class Outbound:
@@ -52,12 +54,16 @@ class Outbound:
         self.dtmf = DtmfSender()
         self.meter = LevelMeter()
         self.muted = False
+        self.spoken: Samples = silence()
+        """The sound of the last tick, as far as it is sent."""
+
         self._was_muted = False
         self._codec: AudioCodec | None = None
         self._format: Codec | None = None
         self._payload_type = 0
         self._rate = SAMPLE_RATE
         self._converter = RateConverter()
+        self._over_converter = RateConverter()
         self._dtmf_payload_type: int | None = None
         self._suppressor = SilenceSuppressor() if dtx else None
         self._noise_payload_type: int | None = None
@@ -71,6 +77,11 @@ class Outbound:
     def codec_name(self) -> str | None:
         """Encoding we send with."""
         return self._codec.name if self._codec else None
+
+    @property
+    def sends(self) -> bool:
+        """Whether the far end is to hear us."""
+        return self._sends
 
     @property
     def can_dtmf(self) -> bool:
@@ -97,11 +108,16 @@ class Outbound:
         """How long ago the media clock last moved."""
         return 0.0 if self._due is None else min(max(now - self._due + _FRAME_S, 0.0), 1.0)
 
-    def tick(self, now: float, microphone: Samples | None) -> tuple[list[RtpPacket], str | None]:
-        """The packets of this 20 ms, and a digit that has just been sent."""
+    def tick(
+        self, now: float, microphone: Samples | None, over: Samples | None = None
+    ) -> tuple[list[RtpPacket], str | None]:
+        """The packets of this 20 ms, with ``over`` heard above the microphone, and a digit that has just been sent."""
         self._keep_time(now)
         sound = self._listen(microphone)
+        if over is not None:
+            sound = mix(sound, self._over_converter.convert(over, frame_rate(over), self._rate))
         codec = self._codec
+        self.spoken = sound if self._sends else silence(self._rate)
         if codec is None or not self._sends:
             self.sender.advance(FRAME_UNITS)
             return [], None

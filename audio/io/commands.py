@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from audio.io.settings import Role
     from audio.io.sockets import MediaSockets
     from audio.io.tone import Channel, ToneSource
-    from audio.session import MediaSession, Microphone, Speaker
+    from audio.session import MediaSession, Microphone, Recorder, Speaker
     from sipcore.media import MediaParameters
 
 
@@ -31,6 +31,14 @@ class Record:
     call: str
     speaker: Speaker
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBoth:
+    """Both sides of the call are recorded from now on; ``None`` finishes that."""
+
+    call: str
+    recorder: Recorder | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,14 @@ class PlayTone:
 
 
 @dataclass(frozen=True, slots=True)
+class SetGain:
+    """How loud a device is played, or heard: a factor, reached within one tick."""
+
+    role: Role
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Close everything and end the thread."""
 
@@ -113,6 +129,7 @@ class Stop:
 Command = (
     AddSession
     | Record
+    | RecordBoth
     | ReplaceSockets
     | Configure
     | Activate
@@ -122,5 +139,6 @@ Command = (
     | AttachMicrophone
     | AttachSpeaker
     | PlayTone
+    | SetGain
     | Stop
 )

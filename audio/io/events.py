@@ -45,6 +45,29 @@ class CallMediaEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class MicrophoneDead:
+    """The active call is not muted and yet the far end hears nothing: the microphone's level does not vary."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class MicrophoneAlive:
+    """After :class:`MicrophoneDead`: the microphone is heard, or nobody is to hear it any more."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFailed:
+    """A recording of both sides has ended before its call, with what the disk took of it."""
+
+    call: str
+    path: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallMediaEnded:
     """The last word about a call's media: its sockets are closed and these are its final figures."""
 
@@ -54,7 +77,16 @@ class CallMediaEnded:
     """The file its sound was recorded to; complete once :meth:`AudioEngine.recordings_finished` returns."""
 
 
-AudioEvent = AudioDeviceLost | AudioDeviceRestored | AudioProblem | CallMediaEvent | CallMediaEnded
+AudioEvent = (
+    AudioDeviceLost
+    | AudioDeviceRestored
+    | AudioProblem
+    | CallMediaEvent
+    | MicrophoneDead
+    | MicrophoneAlive
+    | RecordingFailed
+    | CallMediaEnded
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import ClassVar
 
 DEFAULT_PORT_MIN = 16384
 DEFAULT_PORT_MAX = 32766
@@ -79,6 +80,9 @@ def parse_choice(text: str) -> Choice:
 class AudioSettings:
     """Everything the audio engine is told by configuration."""
 
+    LEVELS: ClassVar[tuple[str, ...]] = ("volume", "ring_volume", "microphone_gain", "recordings", "recording_beep")
+    """Which of these a running engine takes over at any time, in the midst of calls too."""
+
     input: str = "default"
     output: str = "default"
     ring: str = "default"
@@ -92,6 +96,7 @@ class AudioSettings:
     """Whether silence is left unsent, with comfort noise in its place (RFC 3389). Saves a slow line half its packets;
     some PBXs take the pause for a dead call.
     """
+
     key_tones: bool = True
     """Whether digits that are sent are heard."""
 
@@ -100,6 +105,21 @@ class AudioSettings:
 
     ring_file_internal: str = ""
     """The same for calls from colleagues; empty means as for everybody."""
+
+    volume: int = 100
+    """Of calls, in per cent of the amplitude that comes; 50 is 6 dB less. Over 100, peaks are rounded off."""
+
+    ring_volume: int = 100
+    """Of the bell."""
+
+    microphone_gain: float = 0.0
+    """In dB."""
+
+    recordings: str = ""
+    """The directory calls are recorded to on request."""
+
+    recording_beep: str = "start"
+    r"""When both sides are told by a beep: at the ``start``, then ``repeat``\ ed, or ``never``."""
 
     port_min: int = DEFAULT_PORT_MIN
     port_max: int = DEFAULT_PORT_MAX

@@ -19,7 +19,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, assert_never
 
-from audio.core import SAMPLE_RATE, Samples, Transmit, TransmitKind, silence
+from audio.core import SAMPLE_RATE, Samples, Transmit, TransmitKind
 from audio.core.statistics import MediaStatistics
 from audio.io.commands import (
     Activate,
@@ -32,22 +32,30 @@ from audio.io.commands import (
     Mute,
     PlayTone,
     Record,
+    RecordBoth,
     ReplaceSockets,
     SendDtmf,
+    SetGain,
     Stop,
 )
-from audio.io.events import AudioEvent, AudioProblem, CallMediaEnded, CallMediaEvent
+from audio.io.events import (
+    AudioEvent,
+    AudioProblem,
+    CallMediaEnded,
+    CallMediaEvent,
+    MicrophoneAlive,
+    MicrophoneDead,
+)
+from audio.io.mixer import Mixer
 from audio.io.realtime import raise_thread_priority
 from audio.io.settings import Role
-from audio.session import MediaSession, Microphone, Speaker, mix
-from audio.stream.resample import RateConverter
 from sipcore.errors import Phrase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from audio.io.sockets import MediaSockets
-    from audio.io.tone import Channel, ToneSource
+    from audio.session import MediaSession, Recorder, Speaker
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +85,7 @@ class _Call:
     session: MediaSession
     sockets: MediaSockets
     recording: str | None = None
+    microphone_dead: bool = False
 
 
 class MediaThread:
@@ -94,10 +103,7 @@ class MediaThread:
         self._readable: dict[int, tuple[str, TransmitKind]] = {}
         self._calls: dict[str, _Call] = {}
         self._active: str | None = None
-        self._microphone: Microphone | None = None
-        self._speakers: dict[Role, Speaker] = {}
-        self._tones: dict[Channel, ToneSource] = {}
-        self._tone_converters = {role: RateConverter() for role in Role}
+        self._mixer = Mixer(report)
         self._next_tick: float | None = None
         self._next_look: float | None = None
         self._ticks = 0
@@ -197,6 +203,8 @@ class MediaThread:
                 self._watch(session.call, sockets)
             case Record(name, speaker, path):
                 self._record(name, speaker, path)
+            case RecordBoth(name, recorder):
+                self._record_both(name, recorder)
             case ReplaceSockets(name, sockets):
                 self._replace_sockets(name, sockets)
             case Configure(name, parameters):
@@ -214,12 +222,17 @@ class MediaThread:
             case CloseSession(name):
                 self._close(name)
             case AttachMicrophone(microphone):
-                self._microphone = microphone
+                self._mixer.attach_microphone(microphone)
                 self._next_look = now
             case AttachSpeaker(role, speaker):
-                self._attach_speaker(role, speaker)
+                self._mixer.attach_speaker(role, speaker)
+                self._next_look = now if speaker is not None else self._next_look
             case PlayTone(channel, source):
-                self._play(channel, source, now)
+                self._mixer.play(channel, source)
+                if source is not None:
+                    self._start_ticking(now)
+            case SetGain(role, factor):
+                self._mixer.set_gain(role, factor)
             case Stop(quietly):
                 self._stopping, self._quietly = True, quietly
             case _:
@@ -252,19 +265,11 @@ class MediaThread:
             call.session.speaker = speaker
             call.recording = path
 
-    def _attach_speaker(self, role: Role, speaker: Speaker | None) -> None:
-        if speaker is None:
-            self._speakers.pop(role, None)
-        else:
-            self._speakers[role] = speaker
-            self._next_look = time.monotonic()
-
-    def _play(self, channel: Channel, source: ToneSource | None, now: float) -> None:
-        if source is None:
-            self._tones.pop(channel, None)
-        else:
-            self._tones[channel] = source
-            self._start_ticking(now)
+    def _record_both(self, name: str, recorder: Recorder | None) -> None:
+        if (call := self._calls.get(name)) is not None:
+            call.session.record(recorder)
+        elif recorder is not None:
+            recorder.close()
 
     def _close(self, name: str) -> None:
         call = self._calls.pop(name, None)
@@ -350,7 +355,7 @@ class MediaThread:
 
     def _tick_if_due(self) -> None:
         while self._next_tick is not None and (now := time.monotonic()) >= self._next_tick:
-            if not self._tones and not any(call.session.configured for call in self._calls.values()):
+            if not self._mixer.sounding and not any(call.session.configured for call in self._calls.values()):
                 self._stop_ticking()
                 return
             behind = int((now - self._next_tick) / TICK_S)
@@ -367,15 +372,8 @@ class MediaThread:
         self._pause_devices()
 
     def _pause_devices(self) -> None:
-        try:
-            if self._microphone is not None:
-                self._microphone.pause()
-            for speaker in set(self._speakers.values()):
-                speaker.pause()
-        except Exception:  # noqa: BLE001 - a supervisor: packets go on without a device
-            self._lose_devices()
-        attached = self._microphone is not None or bool(self._speakers)
-        self._next_look = time.monotonic() + _IDLE_S if attached else None
+        self._mixer.pause()
+        self._next_look = time.monotonic() + _IDLE_S if self._mixer.attached else None
 
     def _look_if_due(self) -> None:
         """Between calls devices are told again and again that nobody listens: what they hold would grow old."""
@@ -387,43 +385,14 @@ class MediaThread:
         # Device, tones and the call they are mixed with speak at one rate, the call's.
         active = self._calls.get(self._active or "")
         rate = active.session.core.sample_rate if active is not None else SAMPLE_RATE
-        # Read even when nobody is to hear it: what lies in the ring grows old.
-        spoken = self._heard_by_microphone(rate)
-        tone = self._tone(Role.SPEAKER, rate)
+        spoken = self._mixer.hear(rate)
+        tone = self._mixer.tone(Role.SPEAKER, rate)
         heard: Samples | None = None
         for call in list(self._calls.values()):
             if call.session.configured:
                 playout = self._tick_call(call, now, spoken, tone)
                 heard = heard if playout is None else playout
-        try:
-            self._play_out(silence(rate) if heard is None else heard, tone, self._tone(Role.RINGER, rate))
-        except Exception:  # noqa: BLE001 - a supervisor: packets go on without a device
-            self._lose_devices()
-
-    def _heard_by_microphone(self, rate: int) -> Samples | None:
-        try:
-            return self._microphone.read(rate) if self._microphone is not None else None
-        except Exception:  # noqa: BLE001 - a supervisor: packets go on without a device
-            self._lose_devices()
-            return None
-
-    def _lose_devices(self) -> None:
-        """A supervisor's last resort: an end of a device that fails is let go, and the packets go on without it."""
-        _log.exception("! a sound device's end failed")
-        self._microphone = None
-        self._speakers.clear()
-        self._report(AudioProblem(Phrase("Sound failed inside the audio engine and is off; the log has the details.")))
-
-    def _play_out(self, heard: Samples, tone: Samples | None, ring: Samples | None) -> None:
-        speaker, ringer = self._speakers.get(Role.SPEAKER), self._speakers.get(Role.RINGER)
-        shared = speaker is ringer
-        if speaker is not None:
-            frame = heard
-            for sound in (tone, ring if shared else None):
-                frame = frame if sound is None else mix(frame, sound)
-            speaker.write(frame)
-        if ringer is not None and not shared:
-            ringer.write(silence() if ring is None else ring)
+        self._mixer.play_out(heard, tone, rate)
 
     def _tick_call(self, call: _Call, now: float, spoken: Samples | None, tone: Samples | None) -> Samples | None:
         """One call's 20 ms, sent at once; what the shared speaker is to play of it."""
@@ -433,20 +402,12 @@ class MediaThread:
         self._flush(call)
         if self._ticks % _SNAPSHOT_TICKS == 0 and session.call in self._calls:
             self.statistics[session.call] = session.statistics(now)
+            self._watch_microphone(call, active and session.listens)
         return playout if active and session.speaker is None else None
 
-    def _tone(self, role: Role, rate: int) -> Samples | None:
-        """20 ms of everything that sounds on a device beside the far end."""
-        sound: Samples | None = None
-        ended: Channel | None = None
-        for channel, source in self._tones.items():
-            if channel.role is not role:
-                continue
-            frame = source.read()
-            if frame is None:
-                ended = channel
-            else:
-                sound = frame if sound is None else mix(sound, frame)
-        if ended is not None:
-            del self._tones[ended]
-        return None if sound is None else self._tone_converters[role].convert(sound, SAMPLE_RATE, rate)
+    def _watch_microphone(self, call: _Call, listens: bool) -> None:
+        """Tell when the far end hears nothing because the microphone gives nothing, and when that is over."""
+        dead = listens and self._mixer.microphone_dead
+        if dead != call.microphone_dead:
+            call.microphone_dead = dead
+            self._report(MicrophoneDead(call.session.call) if dead else MicrophoneAlive(call.session.call))

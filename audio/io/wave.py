@@ -1,10 +1,10 @@
 """WAV files as the microphone and as the recorder of a call's earpiece.
 
     load_wave ─▶ WaveMicrophone ─▶ one call, once, then silence          load_ring ─▶ the bell
-    one call's playout ─▶ WaveSpeaker ─▶ a thread of its own ─▶ FILE, FILE-2, FILE-3 …
+    one call's playout ─▶ WaveSpeaker ─▶ WaveWriter, a thread of its own ─▶ FILE, FILE-2, FILE-3 …
 
-The media thread never touches the disk: a file is loaded before the call starts and written by a thread of the
-speaker's.
+The media thread never touches the disk: a file is loaded before the call starts and written by a thread of its
+own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import queue
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -106,31 +106,31 @@ class WaveMicrophone:
         """A file waits."""
 
 
-class WaveSpeaker:
-    """Writes one call to a file: a :class:`~audio.session.Speaker`. The file is made by the speaker's own thread,
-    which tells ``on_problem`` in one sentence why it cannot; the file's header is right once :meth:`finished`. Its rate
-    is that of the call's first sound.
+class WaveWriter:
+    """Writes blocks of one or more channels to a file by a thread of its own, which also makes the file. Why it cannot
+    is told to ``on_failure``, once; the file's header is right once :meth:`finished`. Its rate is that of the first
+    block.
     """
 
-    def __init__(self, path: str, on_problem: Callable[[str], None]) -> None:
-        self.path = path
+    def __init__(
+        self, open_file: Callable[[], BinaryIO], on_failure: Callable[[OSError], None], *, channels: int = 1
+    ) -> None:
         self.dropped = 0
         """Frames the disk was too slow for."""
 
-        self._on_problem = on_problem
-        self._queue: queue.Queue[Samples | None] = queue.Queue(_QUEUE_FRAMES)
-        self._thread = threading.Thread(target=self._run, name="wave-speaker", daemon=True)
+        self._open_file = open_file
+        self._on_failure = on_failure
+        self._channels = channels
+        self._queue: queue.Queue[tuple[Samples, ...] | None] = queue.Queue(_QUEUE_FRAMES)
+        self._thread = threading.Thread(target=self._run, name="wave-writer", daemon=True)
         self._thread.start()
 
-    def write(self, frame: Samples) -> None:
-        """Queue 20 ms."""
+    def put(self, *channels: Samples) -> None:
+        """Queue 20 ms of each channel. Never blocks."""
         try:
-            self._queue.put_nowait(frame)
+            self._queue.put_nowait(channels)
         except queue.Full:
             self.dropped += 1
-
-    def pause(self) -> None:
-        """A recording has no gaps to bridge."""
 
     def close(self) -> None:
         """Let the thread finish the file; :meth:`finished` waits for that."""
@@ -148,19 +148,46 @@ class WaveSpeaker:
 
     def _run(self) -> None:
         try:
-            with Path(self.path).expanduser().open("wb") as file:
-                frame = self._queue.get()
-                rate = SAMPLE_RATE if frame is None else frame_rate(frame)
-                recorder, converter = WavRecorder(file, rate), RateConverter()
-                while frame is not None:
-                    recorder.write(converter.convert(frame, frame_rate(frame), rate))
-                    frame = self._queue.get()
+            with self._open_file() as file:
+                block = self._queue.get()
+                rate = SAMPLE_RATE if block is None else frame_rate(block[0])
+                recorder = WavRecorder(file, rate, self._channels)
+                converters = [RateConverter() for _ in range(self._channels)]
+                while block is not None:
+                    fitting = zip(converters, block, strict=True)
+                    recorder.write(*(converter.convert(one, frame_rate(one), rate) for converter, one in fitting))
+                    block = self._queue.get()
                 recorder.close()
         except OSError as error:
-            self._on_problem(
-                Phrase(
-                    "The sound file {path} cannot be written: {why}; choose another.",
-                    path=str(self.path),
-                    why=str(error.strerror),
-                )
+            self._on_failure(error)
+
+
+class WaveSpeaker:
+    """Writes what one call's earpiece would play to a file: a :class:`~audio.session.Speaker`. ``on_problem`` is told
+    in one sentence, on the writer's thread, why that fails.
+    """
+
+    def __init__(self, path: str, on_problem: Callable[[str], None]) -> None:
+        self.path = path
+        self._on_problem = on_problem
+        self._writer = WaveWriter(lambda: Path(path).expanduser().open("wb"), self._fail)
+        self.write: Callable[[Samples], None] = self._writer.put
+        self.close = self._writer.close
+        self.finished = self._writer.finished
+
+    @property
+    def dropped(self) -> int:
+        """Frames the disk was too slow for."""
+        return self._writer.dropped
+
+    def pause(self) -> None:
+        """A recording has no gaps to bridge."""
+
+    def _fail(self, error: OSError) -> None:
+        self._on_problem(
+            Phrase(
+                "The sound file {path} cannot be written: {why}; choose another.",
+                path=str(self.path),
+                why=str(error.strerror),
             )
+        )

@@ -110,6 +110,10 @@ def _run(connection: Connection, options: argparse.Namespace) -> int:
             connection.call("dtmf", digits=options.digits, call=options.call)
         case "transfer":
             connection.call("transfer", target=options.target, call=options.call)
+        case "record":
+            say.data(str(connection.call("record", action=options.action, call=options.call)["file"]))
+        case "volume":
+            return _volume(connection, options)
         case "register" | "unregister" | "shutdown" as verb:
             connection.call(verb)
         case "restart":
@@ -119,6 +123,24 @@ def _run(connection: Connection, options: argparse.Namespace) -> int:
         case verb:  # answer, hangup, hold, resume, mute, unmute
             connection.call(verb, call=options.call)
     return 0
+
+
+def _volume(connection: Connection, options: argparse.Namespace) -> int:
+    """Tell the volumes, after changing one of them where that is asked for."""
+    text = getattr(options, "level", None)
+    parameters: Json = {"ring": options.ring}
+    if text is not None:
+        try:
+            parameters["change" if text[:1] in ("+", "-") else "level"] = int(text.rstrip("%"))
+        except ValueError:
+            say.narrate(f"{text!r} is no volume; give per cent such as 80, +10 or -10.")
+            return 2
+    _print(connection.call("volume", **parameters), options.json, _volumes)
+    return 0
+
+
+def _volumes(found: Json) -> list[str]:
+    return [f"volume {found['volume']} %  ring {found['ring_volume']} %"]
 
 
 def _wait_for_another(path: Path, former: Any) -> int:
@@ -170,7 +192,7 @@ def _status(status: Json) -> list[str]:
     if reconnect := status["reconnect"]:
         lines.append(f"attempt {reconnect['attempt']}/{reconnect['max']} in {reconnect['next_in_s']:.0f} s")
     audio = status["audio"]
-    lines.append(f"sound in {audio['input']}, out {audio['output']}")
+    lines.append(f"sound in {audio['input']}, out {audio['output']}, volume {audio['volume']} %")
     if audio["problem"]:
         lines.append(f"sound problem: {audio['problem']}")
     return lines + _calls(status["calls"])
@@ -185,6 +207,8 @@ def _calls(calls: list[Json]) -> list[str]:
         words += [
             name for name, key in (("held", "held"), ("held-by-peer", "held_by_peer"), ("muted", "muted")) if call[key]
         ]
+        words += ["recorded"] if call["recording"] else []
+        words += ["microphone silent"] if call["microphone_silent"] else []
         if call["signalling_lost"]:
             words.append("signalling lost, " + ("nothing heard" if call["media_silent"] else "audio up"))
         if (media := call["media"]) and media["mos"] is not None:

@@ -181,6 +181,11 @@ def _add_ctl(parser: argparse.ArgumentParser, common: argparse.ArgumentParser, w
     add("unmute", "send the microphone again", call=True)
     add("dtmf", "send digits in a call", positional="digits", metavar="DIGITS", call=True)
     add("transfer", "send the other side of a call to TARGET", positional="target", metavar="TARGET", call=True)
+    record = add("record", "record both sides of a call, and print the file", call=True)
+    record.add_argument("action", nargs="?", choices=("start", "stop"), default="start", help="default: start")
+    volume = add("volume", "show or set the volume, in per cent", positional="level", metavar="N|+N|-N", nargs="?")
+    volume.add_argument("--ring", action="store_true", help="of the bell")
+    accept_json(volume)
     add("register", "register now")
     add("unregister", "take the registration back")
     for name, text in (

@@ -147,6 +147,28 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """Begin or end the recording of a call: answered by ``{"file": path}``."""
+
+    method: ClassVar[str] = "record"
+    action: Literal["start", "stop"] = "start"
+    call: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Set the volume to ``level``, or ``change`` it by so much, in per cent; with neither, tell it.
+
+    ``ring`` means the bell's. The result is ``{"volume", "ring_volume"}``. It is kept over restarts.
+    """
+
+    method: ClassVar[str] = "volume"
+    level: int | None = None
+    change: int | None = None
+    ring: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Register:
     """Register now, whatever was waited for; answered once registered or refused."""
 
@@ -263,6 +285,8 @@ Command = (
     | Unmute
     | Dtmf
     | Transfer
+    | Record
+    | Volume
     | Register
     | Unregister
     | Shutdown

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from phone.protocol.codec import Json, ProtocolError, from_json, to_json
+from phone.protocol.event_base import EventBase
 from phone.protocol.snapshots import (  # noqa: TC001 - the codec resolves annotations at run time
     CallMedia,
     CallStateName,
@@ -18,18 +19,20 @@ from phone.protocol.snapshots import (  # noqa: TC001 - the codec resolves annot
     Outcome,
     RegistrationName,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Event:
-    at: float
-
+from phone.protocol.sound_events import AudioChanged as AudioChanged
+from phone.protocol.sound_events import AudioProblem as AudioProblem
+from phone.protocol.sound_events import AudioRestored as AudioRestored
+from phone.protocol.sound_events import MicrophoneHeard as MicrophoneHeard
+from phone.protocol.sound_events import MicrophoneSilent as MicrophoneSilent
+from phone.protocol.sound_events import RecordingEnded as RecordingEnded
+from phone.protocol.sound_events import RecordingStarted as RecordingStarted
+from phone.protocol.sound_events import VolumeChanged as VolumeChanged
 
 # --- transport ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TransportConnecting(_Event):
+class TransportConnecting(EventBase):
     """A connection attempt began."""
 
     event: ClassVar[str] = "transportConnecting"
@@ -37,7 +40,7 @@ class TransportConnecting(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TransportConnected(_Event):
+class TransportConnected(EventBase):
     """The connection to ``server`` is up."""
 
     event: ClassVar[str] = "transportConnected"
@@ -45,7 +48,7 @@ class TransportConnected(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TransportDisconnected(_Event):
+class TransportDisconnected(EventBase):
     """The connection is gone, or an attempt failed for ``reason``."""
 
     event: ClassVar[str] = "transportDisconnected"
@@ -54,21 +57,21 @@ class TransportDisconnected(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkOnline(_Event):
+class NetworkOnline(EventBase):
     """The local link is back."""
 
     event: ClassVar[str] = "networkOnline"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkOffline(_Event):
+class NetworkOffline(EventBase):
     """The local link is down."""
 
     event: ClassVar[str] = "networkOffline"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeepAlive(_Event):
+class KeepAlive(EventBase):
     """One OPTIONS keep-alive was sent, answered (with its round trip) or missed."""
 
     event: ClassVar[str] = "keepAlive"
@@ -77,7 +80,7 @@ class KeepAlive(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeepAliveStarted(_Event):
+class KeepAliveStarted(EventBase):
     """Keep-alive runs."""
 
     event: ClassVar[str] = "keepAliveStarted"
@@ -85,7 +88,7 @@ class KeepAliveStarted(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeepAliveStopped(_Event):
+class KeepAliveStopped(EventBase):
     """Keep-alive stands still."""
 
     event: ClassVar[str] = "keepAliveStopped"
@@ -95,7 +98,7 @@ class KeepAliveStopped(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RegistrationChanged(_Event):
+class RegistrationChanged(EventBase):
     """The registration entered ``state``."""
 
     event: ClassVar[str] = "registrationChanged"
@@ -104,7 +107,7 @@ class RegistrationChanged(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RegistrationAttempt(_Event):
+class RegistrationAttempt(EventBase):
     """A REGISTER of a series is being sent."""
 
     event: ClassVar[str] = "registrationAttempt"
@@ -113,7 +116,7 @@ class RegistrationAttempt(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Registered(_Event):
+class Registered(EventBase):
     """The PBX accepted the registration for ``expires_s``; ``refresh`` marks one that was never lost."""
 
     event: ClassVar[str] = "registered"
@@ -123,7 +126,7 @@ class Registered(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unregistered(_Event):
+class Unregistered(EventBase):
     """The registration is gone: taken back, or lost with its connection."""
 
     event: ClassVar[str] = "unregistered"
@@ -131,7 +134,7 @@ class Unregistered(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RegistrationFailed(_Event):
+class RegistrationFailed(EventBase):
     """One attempt was refused, or timed out (``status`` 408)."""
 
     event: ClassVar[str] = "registrationFailed"
@@ -143,7 +146,7 @@ class RegistrationFailed(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetryScheduled(_Event):
+class RetryScheduled(EventBase):
     """The next attempt follows after ``wait_s``."""
 
     event: ClassVar[str] = "retryScheduled"
@@ -154,7 +157,7 @@ class RetryScheduled(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReconnectionAttempting(_Event):
+class ReconnectionAttempting(EventBase):
     """Connection attempt ``attempt`` of ``max`` starts."""
 
     event: ClassVar[str] = "reconnectionAttempting"
@@ -163,7 +166,7 @@ class ReconnectionAttempting(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReconnectionSuccess(_Event):
+class ReconnectionSuccess(EventBase):
     """Registered again, ``elapsed_s`` after the loss."""
 
     event: ClassVar[str] = "reconnectionSuccess"
@@ -172,7 +175,7 @@ class ReconnectionSuccess(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReconnectionFailed(_Event):
+class ReconnectionFailed(EventBase):
     """Every promised attempt is used up; a quiet retry may go on."""
 
     event: ClassVar[str] = "reconnectionFailed"
@@ -184,8 +187,8 @@ class ReconnectionFailed(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IncomingCall(_Event):
-    """Somebody calls; ``internal``: a colleague, by the PBX's word."""
+class IncomingCall(EventBase):
+    """Somebody calls."""
 
     event: ClassVar[str] = "incomingCall"
     call: str
@@ -197,7 +200,7 @@ class IncomingCall(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutgoingCall(_Event):
+class OutgoingCall(EventBase):
     """We call somebody: the INVITE is on its way."""
 
     event: ClassVar[str] = "outgoingCall"
@@ -207,7 +210,7 @@ class OutgoingCall(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallStateChanged(_Event):
+class CallStateChanged(EventBase):
     """A call entered ``state``; ``status`` and ``reason`` are of the response that caused it, else 0 and empty."""
 
     event: ClassVar[str] = "callStateChanged"
@@ -218,7 +221,7 @@ class CallStateChanged(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallEnded(_Event):
+class CallEnded(EventBase):
     """The last event of a call."""
 
     event: ClassVar[str] = "callEnded"
@@ -232,7 +235,7 @@ class CallEnded(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MediaNegotiated(_Event):
+class MediaNegotiated(EventBase):
     """Both sides agreed on the sound of a call, for the first time or again."""
 
     event: ClassVar[str] = "mediaNegotiated"
@@ -243,7 +246,7 @@ class MediaNegotiated(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HoldChanged(_Event):
+class HoldChanged(EventBase):
     """Who holds whom: ``local`` is our own hold, confirmed."""
 
     event: ClassVar[str] = "holdChanged"
@@ -253,7 +256,7 @@ class HoldChanged(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignallingChanged(_Event):
+class SignallingChanged(EventBase):
     """Whether the far end of a call that is up can be told anything; its sound is another matter."""
 
     event: ClassVar[str] = "signallingChanged"
@@ -262,7 +265,7 @@ class SignallingChanged(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MuteChanged(_Event):
+class MuteChanged(EventBase):
     """The microphone was taken from a call, or given back."""
 
     event: ClassVar[str] = "muteChanged"
@@ -271,7 +274,7 @@ class MuteChanged(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerbFailed(_Event):
+class VerbFailed(EventBase):
     """The far end refused a hold, resume, transfer or INFO; the call goes on as it was."""
 
     event: ClassVar[str] = "verbFailed"
@@ -282,7 +285,7 @@ class VerbFailed(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DtmfReceived(_Event):
+class DtmfReceived(EventBase):
     """The far end pressed a key."""
 
     event: ClassVar[str] = "dtmfReceived"
@@ -292,7 +295,7 @@ class DtmfReceived(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DtmfSent(_Event):
+class DtmfSent(EventBase):
     """A digit of ours has left."""
 
     event: ClassVar[str] = "dtmfSent"
@@ -301,7 +304,7 @@ class DtmfSent(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TransferProgress(_Event):
+class TransferProgress(EventBase):
     """What the far end tells about a transfer of ours."""
 
     event: ClassVar[str] = "transferProgress"
@@ -312,7 +315,7 @@ class TransferProgress(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MediaSilent(_Event):
+class MediaSilent(EventBase):
     """Nothing was heard from the far end for ``silent_s``."""
 
     event: ClassVar[str] = "mediaSilent"
@@ -321,7 +324,7 @@ class MediaSilent(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MediaResumed(_Event):
+class MediaResumed(EventBase):
     """The far end is heard again."""
 
     event: ClassVar[str] = "mediaResumed"
@@ -329,7 +332,7 @@ class MediaResumed(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MediaMeasured(_Event):
+class MediaMeasured(EventBase):
     """New figures of a call; not printed, there is one a second."""
 
     event: ClassVar[str] = "mediaMeasured"
@@ -341,7 +344,7 @@ class MediaMeasured(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MessageWaiting(_Event):
+class MessageWaiting(EventBase):
     """The voice mailbox changed."""
 
     event: ClassVar[str] = "messageWaiting"
@@ -351,36 +354,7 @@ class MessageWaiting(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AudioChanged(_Event):
-    """The sound moved to these devices."""
-
-    event: ClassVar[str] = "audioChanged"
-    input: str
-    output: str
-    ring: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudioProblem(_Event):
-    """Sound fails for ``problem`` (a machine word); calls go on without it.
-
-    ``security`` alone ends its call: what should have been encrypted could not be, or not with the right far end.
-    """
-
-    event: ClassVar[str] = "audioProblem"
-    problem: str
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudioRestored(_Event):
-    """Sound works again."""
-
-    event: ClassVar[str] = "audioRestored"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryAdded(_Event):
+class HistoryAdded(EventBase):
     """A call that is over was written down."""
 
     event: ClassVar[str] = "historyAdded"
@@ -388,7 +362,7 @@ class HistoryAdded(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EngineStopping(_Event):
+class EngineStopping(EventBase):
     """The engine ends: the last event of all."""
 
     event: ClassVar[str] = "engineStopping"
@@ -426,9 +400,14 @@ Event = (
     | TransferProgress
     | MediaSilent
     | MediaResumed
+    | MicrophoneSilent
+    | MicrophoneHeard
+    | RecordingStarted
+    | RecordingEnded
     | MediaMeasured
     | MessageWaiting
     | AudioChanged
+    | VolumeChanged
     | AudioProblem
     | AudioRestored
     | HistoryAdded

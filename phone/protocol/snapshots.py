@@ -109,6 +109,15 @@ class CallSlice:
     media_silent: bool = False
     """Nothing is heard from the far end although it may speak."""
 
+    microphone_silent: bool = False
+    """The far end hears nothing: the microphone's level does not vary."""
+
+    microphone_warned: bool = False
+    """That was so before in this call, and told."""
+
+    recording: str = ""
+    """The file both sides are recorded to; empty while they are not."""
+
     signalling_lost: bool = False
     """The far end can be told nothing; a call whose sound is up goes on all the same."""
 
@@ -132,6 +141,10 @@ class AudioSlice:
     input: str = "default"
     output: str = "default"
     ring: str = "default"
+    volume: int = 100
+    """Of calls, in per cent."""
+
+    ring_volume: int = 100
     problem: str | None = None
     """Machine word for what fails, None while all is well."""
 

@@ -92,7 +92,7 @@ def test_the_guides_table_of_keys_is_that_of_the_program() -> None:
 
 
 def test_the_guide_names_every_action() -> None:
-    named = {code for code in codes(GUIDE) if re.fullmatch(r"(app|call|conn|demo)\.\w+", code)}
+    named = {code for code in codes(GUIDE) if re.fullmatch(r"(app|call|conn|demo|sound)\.\w+", code)}
     assert named == set(BY_ID)
 
 

@@ -56,7 +56,7 @@ def test_none_is_told(desk: Desk) -> None:
 
 def test_the_only_one_is_meant(desk: Desk) -> None:
     name = desk.add("out", "active")
-    for verb in ("hangup", "hold", "mute", "dtmf", "transfer"):
+    for verb in ("hangup", "hold", "mute", "dtmf", "transfer", "record"):
         assert desk.choose(verb) == name
     assert desk.refusal("answer").reason == "no_such_call"
     assert desk.refusal("answer", name).sentence == f"Call {name} is answered already."

@@ -55,6 +55,9 @@ class Running:
         audio = configuration.audio
         self.told.append(f"tones {audio.country} {audio.key_tones} {audio.ring_file}")
 
+    def use_levels(self, configuration: Configuration) -> None:
+        self.told.append(f"volume {configuration.audio.volume}")
+
     def use_verbose(self, on: bool) -> None:
         self.told.append(f"verbose {on}")
 
@@ -128,6 +131,11 @@ def test_a_new_file_is_private_and_complete(tmp_path: Path) -> None:
         ("resilience.register_attempts", "0", "1 or more"),
         ("resilience.register_attempts", "x", "whole number"),
         ("resilience.keep_alive_interval", "0", "more than 0"),
+        ("audio.volume", "151", "150 or less"),
+        ("audio.volume", "-1", "0 or more"),
+        ("audio.ring_volume", "loud", "whole number"),
+        ("audio.microphone_gain", "21", "20 or less"),
+        ("audio.recording_beep", "sometimes", "one of start"),
         ("account.tls_ca", "/nowhere/ca.pem", "no file"),
         ("audio.country", "de", "one of auto, us, uk, eu, au, fr, jp"),
         ("audio.key_tones", "loud", "does not fit"),
@@ -268,3 +276,57 @@ def test_a_refusal_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(CommandRefused, match="1 or more"):
         asyncio.run(changing.change(values, password=None, keep_password=False))
     assert running.told == []
+
+
+def test_levels_need_no_new_phone(tmp_path: Path) -> None:
+    changing, running, _ = live(tmp_path)
+
+    async def scenario() -> None:
+        for key, text in (("audio.volume", "80"), ("audio.microphone_gain", "6"), ("audio.recordings", "/tapes")):
+            changed = await changing.change((SettingValue(key=key, text=text),), password=None, keep_password=False)
+            assert changed.applied == (key,)
+        assert running.told == ["volume 80"] * 3
+
+    asyncio.run(scenario())
+
+
+def test_a_volume_in_force_is_written_once_and_keeps_comments(tmp_path: Path) -> None:
+    """A key held down: the last value counts, and what is asked for in between sees it."""
+    changing, running, file = live(tmp_path)
+
+    async def scenario() -> None:
+        for percent in range(90, 20, -10):
+            changing.keep_soon(SettingValue(key="audio.volume", text=str(percent)))
+        assert file.read_text() == FILE
+        shown = {field.key: field.text for field in (await changing.describe()).fields}
+        assert shown["audio.volume"] == "30"
+        assert running.told == []
+
+    asyncio.run(scenario())
+    assert file.read_text() == FILE + "\n[audio]\nvolume = 30\n"
+
+
+def test_a_volume_that_cannot_be_written_is_in_force_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    changing, _, file = live(tmp_path)
+    file.write_text("[audio")
+
+    async def scenario() -> None:
+        changing.keep_soon(SettingValue(key="audio.volume", text="30"))
+        await changing.keep()
+
+    asyncio.run(scenario())
+    assert "cannot be kept" in caplog.text
+    assert file.read_text() == "[audio"
+
+
+def test_recordings_have_a_directory_wherever_one_is_named(tmp_path: Path) -> None:
+    def directory(text: str) -> str:
+        found, _ = settings(tmp_path, FILE + text)
+        return found.load().audio.recordings
+
+    assert directory("") == f"{tmp_path}/.local/state/offhook/recordings"
+    assert directory('[audio]\nrecordings = ""\n') == f"{tmp_path}/.local/state/offhook/recordings"
+    assert directory('[audio]\nrecordings = "tapes"\n') == f"{tmp_path}/tapes"
+    assert directory('[audio]\nrecordings = "/srv/tapes"\n') == "/srv/tapes"

@@ -136,6 +136,9 @@ class Engine:
     async def use_tones(self, configuration: Configuration) -> None:
         """The settings reach the tones."""
 
+    def use_levels(self, configuration: Configuration) -> None:
+        """The settings reach the volume."""
+
     def use_verbose(self, on: bool) -> None:
         """The settings reach the log."""
 

@@ -86,6 +86,10 @@ def test_hanging_up_twice_in_a_row_ends_one_call(tmp_path: Path) -> None:
         ("m", talking("a", muted=True), cmd.Unmute("a")),
         ("x", talking("a", held=True), cmd.Resume("a")),
         ("f3", talking("a"), cmd.Hangup("a")),
+        ("ctrl+o", talking("a"), cmd.Record("start", "a")),
+        ("ctrl+o", talking("a", recording="/a.wav"), cmd.Record("stop", "a")),
+        ("ctrl+up", talking("a"), cmd.Volume(change=10)),
+        ("ctrl+down", ringing("a"), cmd.Volume(change=-10, ring=True)),
     ],
 )
 def test_keys_of_a_call(tmp_path: Path, key: str, call: object, command: cmd.Command) -> None:
@@ -93,6 +97,18 @@ def test_keys_of_a_call(tmp_path: Path, key: str, call: object, command: cmd.Com
         async with console(tmp_path, registered(calls=(call,))) as (_app, pilot, engine):
             await pilot.press(key)
             await until(pilot, lambda: engine.commands == [command])
+
+    asyncio.run(scenario())
+
+
+def test_a_volume_is_shown_for_a_moment_below_the_calls(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with console(tmp_path, registered()) as (app, pilot, engine):
+            engine.answers["volume"] = {"volume": 80, "ring_volume": 100}
+            before = text_of(app, "#call-note")
+            await pilot.press("ctrl+down")
+            await until(pilot, lambda: "Volume 80 %  ████████··" in text_of(app, "#call-note"))
+            await until(pilot, lambda: text_of(app, "#call-note") == before)
 
     asyncio.run(scenario())
 

@@ -21,6 +21,8 @@ TIMED_OUT = ev.RegistrationFailed(at=1, attempt=1, max=3, status=408, reason="Re
 MISSED = ev.CallEnded(at=1, call="a", by="remote", outcome="missed", peer="1007")
 BUSY = ev.CallEnded(at=1, call="a", by="remote", outcome="busy", peer="1007", status=486, reason="Busy Here")
 HEADSET = ev.AudioProblem(at=1, problem="output", detail="The headset was unplugged; using Speakers.")
+DEAF = ev.MicrophoneSilent(at=1, call="a", device="USB Headset")
+TAPE_FULL = ev.RecordingEnded(at=1, call="a", file="/a.wav", problem="The disk is full.")
 EVENTS: tuple[ev.Event, ...] = (
     NETWORK_LOST,
     NETWORK_BACK,
@@ -46,6 +48,8 @@ EVENTS: tuple[ev.Event, ...] = (
         (WRONG_PASSWORD, "Registration refused", "error", 8, "connection"),
         (HEADSET, "Headset", "warning", 8, "sound"),
         (ev.AudioRestored(at=1), "Sound is back", "success", 5, "sound"),
+        (DEAF, "Microphone silent", "warning", 10, "microphone"),
+        (TAPE_FULL, "Recording ended", "warning", 8, "recording"),
         (MISSED, "Missed call", "information", 5, "call"),
         (BUSY, "Call failed", "warning", 8, "call"),
     ],
@@ -54,6 +58,12 @@ def test_the_table(event: ev.Event, title: str, severity: str, seconds: float, t
     toast = toast_for(event)
     assert toast is not None
     assert (toast.title, toast.severity, toast.seconds, toast.topic) == (title, severity, seconds, topic)
+
+
+def test_a_silent_microphone_is_told_once_a_call_and_a_recording_that_was_ended_not_at_all() -> None:
+    assert toast_for(ev.MicrophoneSilent(at=1, call="a", device="USB Headset", again=True)) is None
+    assert toast_for(ev.MicrophoneHeard(at=1, call="a")) is None
+    assert toast_for(ev.RecordingEnded(at=1, call="a", file="/a.wav")) is None
 
 
 def messages(*events: ev.Event) -> list[str]:

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
+    from phone.protocol.snapshots import CallSlice
     from phone.state import PhoneState
+    from tui.widgets.calls import Note
     from tui.widgets.rows import Rows
 
 
@@ -95,7 +97,7 @@ class MainScreen(Screen[None]):
         """Give the levels their row, or take it away."""
         self.set_class(shown, "-levels")
 
-    def draw(self, state: PhoneState, *, attached: bool, quiet: bool, missed: int, dtmf: str) -> None:
+    def draw(self, state: PhoneState, *, attached: bool, quiet: bool, missed: int, note: Note) -> None:
         """Show ``state``; only what differs is repainted."""
         if not self._complete:
             return
@@ -105,22 +107,22 @@ class MainScreen(Screen[None]):
         if self._seen is None or self._seen.recent is not state.recent:
             self._slot(recent, lambda: recent.update_from(state.recent, now=now, search=self._search))
         self._seen = state
-        self.tick(state, attached=attached, quiet=quiet, dtmf=dtmf)
+        self.tick(state, attached=attached, quiet=quiet, note=note)
 
-    def tick(self, state: PhoneState, *, attached: bool, quiet: bool, dtmf: str) -> None:
+    def tick(self, state: PhoneState, *, attached: bool, quiet: bool, note: Note) -> None:
         """Once a second while something counts: clocks and countdowns only."""
         if not self._complete:
             return
         now = self._clock()
         alert, calls, quality = self.query_one(AlertSlot), self.query_one(CallsPane), self.query_one(QualityLine)
         self._slot(alert, lambda: alert.update_from(state, now=now, attached=attached, quiet=quiet))
-        self._slot(calls, lambda: calls.update_from(state, dtmf=dtmf, now=now))
+        self._slot(calls, lambda: calls.update_from(state, note=note, now=now))
         self._slot(quality, lambda: quality.update_from(current_call(state), now=now))
 
-    def draw_levels(self, levels: Mapping[str, Any] | None, *, muted: bool) -> None:
+    def draw_levels(self, levels: Mapping[str, Any] | None, *, call: CallSlice | None) -> None:
         """Show how loud it is; None while there is nothing to measure."""
         for row in self.query(Levels):  # none any more while the console ends
-            row.update_from(levels, muted=muted)
+            row.update_from(levels, call=call)
 
     def search(self, text: str) -> None:
         """Filter the recent calls."""

@@ -11,9 +11,11 @@ a clock at the end of a row would cost the row each second.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual.containers import Container, Horizontal
 
 from tui.i18n import _
@@ -30,6 +32,17 @@ if TYPE_CHECKING:
 
 
 CLOCK_CELLS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What the row below the calls is to echo."""
+
+    dtmf: str = ""
+    """Digits sent in the current call."""
+
+    text: str = ""
+    """What a key has just done; it goes before everything else."""
 
 
 def current_call(state: PhoneState) -> CallSlice | None:
@@ -71,9 +84,10 @@ def call_row(call: CallSlice, number: int, *, current: bool, width: int) -> Row:
     """One call in ``width`` cells: marker, number, state, who."""
     word, role = state_word(call)
     lock = "▣ " if call.security else ""
+    tape = f"● {_('REC')} " if call.recording else ""
     peer = clean(call.peer, 60)
     name = clean(call.display_name, 60)
-    room = max(0, width - 2 - 2 - 8 - 1 - len(lock))
+    room = max(0, width - 2 - 2 - 8 - 1 - cell_len(tape) - len(lock))
     who = fit(name, room // 2) + " " + fit(peer, max(0, room - room // 2 - 1)) if name else fit(peer, room)
     return [
         ("> " if current else "  ", "accent"),
@@ -81,6 +95,7 @@ def call_row(call: CallSlice, number: int, *, current: bool, width: int) -> Row:
         (fit(word, 8), role),
         (" ", ""),
         (who, "strong" if current else ""),
+        *([(tape, "error")] if tape else []),
         (lock, "ok"),
     ]
 
@@ -101,9 +116,11 @@ def clock_rows(state: PhoneState, *, now: float) -> list[Row]:
     return [[(clock.rjust(CLOCK_CELLS), "")] if clock else [] for clock in clocks]
 
 
-def note_row(state: PhoneState, *, dtmf: str) -> Row:
-    """The echo of sent digits, else a hint."""
-    current = current_call(state)
+def note_row(state: PhoneState, *, note: Note) -> Row:
+    """The echo of a key or of sent digits, else what is wrong with the call, else a hint."""
+    current, dtmf = current_call(state), note.dtmf
+    if note.text:
+        return [(note.text, "accent")]
     if dtmf and current is not None:
         return [(_("DTMF sent:") + " ", "dim"), (" ".join(dtmf[-20:]), "accent")]
     if current is None or current.state != "active":
@@ -112,6 +129,8 @@ def note_row(state: PhoneState, *, dtmf: str) -> Row:
         return [(_("Signalling lost, audio up"), "warn")]
     if current.media_silent:
         return [(_("Nothing is heard from the far end"), "warn")]
+    if current.microphone_silent:
+        return [(_("Nothing is heard from your microphone"), "warn")]
     return [(_("Digits are sent as tones to the far end"), "dim")]
 
 
@@ -120,7 +139,7 @@ class CallsPane(Container):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._shown: tuple[PhoneState, str, float] | None = None
+        self._shown: tuple[PhoneState, Note, float] | None = None
 
     def compose(self) -> ComposeResult:
         """The three parts."""
@@ -129,13 +148,13 @@ class CallsPane(Container):
             yield Rows(id="call-clocks")
         yield Rows(id="call-note")
 
-    def update_from(self, state: PhoneState, *, dtmf: str, now: float) -> None:
+    def update_from(self, state: PhoneState, *, note: Note, now: float) -> None:
         """Show the calls of ``state``."""
-        self._shown = (state, dtmf, now)
+        self._shown = (state, note, now)
         rows = self.query_one("#call-rows", Rows)
         self.show(call_rows(state, width=rows.size.width or 35))
         self.query_one("#call-clocks", Rows).show(clock_rows(state, now=now))
-        self.query_one("#call-note", Rows).show([note_row(state, dtmf=dtmf)])
+        self.query_one("#call-note", Rows).show([note_row(state, note=note)])
 
     def show(self, rows: Iterable[Sequence[Piece]]) -> None:
         """Replace the rows of the calls."""
@@ -154,5 +173,5 @@ class CallsPane(Container):
 
     def _again(self) -> None:
         if self._shown is not None and self.is_attached:
-            state, dtmf, now = self._shown
-            self.update_from(state, dtmf=dtmf, now=now)
+            state, note, now = self._shown
+            self.update_from(state, note=note, now=now)

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
+
 from tui.i18n import _
 from tui.widgets.rows import Row, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from phone.protocol.snapshots import CallSlice
 
 CELLS = 10
 QUIETEST_DBFS = -60.0
@@ -28,12 +32,21 @@ def bar(dbfs: float) -> tuple[str, str]:
     return "█" * filled + "·" * (CELLS - filled), "warn" if dbfs > LOUD_DBFS else "ok" if filled else "dim"
 
 
-def levels_row(input_dbfs: float, output_dbfs: float, *, muted: bool = False) -> Row:
-    """Both bars, and whether the microphone is muted."""
+def levels_row(
+    input_dbfs: float, output_dbfs: float, *, muted: bool = False, dead: bool = False, recorded: bool = False
+) -> Row:
+    """Both bars, whether the call is recorded, and whether the microphone is muted, or gives nothing."""
     heard, role = bar(output_dbfs)
     row: Row = [(_("Mic") + " ", ""), bar(SILENCE_DBFS if muted else input_dbfs)]
     row += [("  " + heard, role), (" " + _("Speaker"), "")]
-    return [*row, ("  " + _("MUTED"), "warn")] if muted else row
+    words = _("MUTED"), _("NO MIC")
+    word = words[0] if muted else words[1] if dead else ""
+    row += [("  " + word, "warn")] if word else []
+    if recorded:
+        # Its place does not depend on what stands before it.
+        room = 2 + max(cell_len(word) for word in words) - (2 + cell_len(word) if word else 0)
+        row += [(" " * room, ""), ("  ● " + _("REC"), "error")]
+    return row
 
 
 def figure(reply: Any, name: str) -> float:
@@ -45,9 +58,11 @@ def figure(reply: Any, name: str) -> float:
 class Levels(Rows):
     """One row, see :func:`levels_row`; empty while nothing is measured."""
 
-    def update_from(self, levels: Mapping[str, Any] | None, *, muted: bool = False) -> None:
+    def update_from(self, levels: Mapping[str, Any] | None, *, call: CallSlice | None = None) -> None:
         """Show the levels of a call, or nothing."""
-        if levels is None:
+        if levels is None or call is None:
             self.show([[]])
-        else:
-            self.show([levels_row(figure(levels, "input_dbfs"), figure(levels, "output_dbfs"), muted=muted)])
+            return
+        loud = figure(levels, "input_dbfs"), figure(levels, "output_dbfs")
+        recorded = bool(call.recording)
+        self.show([levels_row(*loud, muted=call.muted, dead=call.microphone_silent, recorded=recorded)])

@@ -326,6 +326,10 @@ class Desk:
                 return calls_json(self.state, 10)
             case cmd.Hold():
                 raise cmd.CommandRefused("refused", "The other side refused: 488 No")
+            case cmd.Volume():
+                return {"volume": 80, "ring_volume": 100}
+            case cmd.Record():
+                return {"file": "/tapes/a.wav"}
             case cmd.History():
                 return [to_json(entry) for entry in self.state.recent]
             case _:
@@ -369,6 +373,24 @@ class TestCtl:
             cmd.Unmute(), cmd.Dtmf("12#"), cmd.Transfer("2003", "abcd"), cmd.Register(), cmd.Unregister(),
             cmd.Shutdown(),
         ]  # fmt: skip
+
+    def test_volume(self, desk: Desk, ctl: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+        for line in ([], ["80"], ["+10"], ["-10"], ["-10", "--ring"], ["80%"]):
+            done = ctl("volume", *line)
+            assert (done.returncode, done.stdout, done.stderr) == (0, "volume 80 %  ring 100 %\n", ""), line
+        assert json.loads(ctl("volume", "--json").stdout) == {"volume": 80, "ring_volume": 100}
+        assert desk.commands == [
+            cmd.Volume(), cmd.Volume(level=80), cmd.Volume(change=10), cmd.Volume(change=-10),
+            cmd.Volume(change=-10, ring=True), cmd.Volume(level=80), cmd.Volume(),
+        ]  # fmt: skip
+        done = ctl("volume", "loud")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == "'loud' is no volume; give per cent such as 80, +10 or -10.\n"
+
+    def test_record(self, desk: Desk, ctl: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+        for line in ([], ["start", "--call", "abcd"], ["stop"]):
+            assert ctl("record", *line).stdout == "/tapes/a.wav\n"
+        assert desk.commands == [cmd.Record(), cmd.Record("start", "abcd"), cmd.Record("stop")]
 
     def test_a_refusal_is_one_sentence(self, ctl: Callable[..., subprocess.CompletedProcess[str]]) -> None:
         done = ctl("hold")

@@ -137,6 +137,17 @@ def test_bars(dbfs: float, text: str, role: str) -> None:
 def test_levels() -> None:
     assert joined(levels_row(-30, -96)) == "Mic █████·····  ·········· Speaker"
     assert joined(levels_row(-30, -30, muted=True)) == "Mic ··········  █████····· Speaker  MUTED"
+    assert joined(levels_row(-96, -30, dead=True)) == "Mic ··········  █████····· Speaker  NO MIC"
+
+
+def test_whether_a_call_is_recorded_stands_in_one_place() -> None:
+    rows = [
+        joined(levels_row(-30, -30, recorded=True, **words))
+        for words in ({}, {"muted": True}, {"dead": True}, {"muted": True, "dead": True})
+    ]
+    assert rows[0] == "Mic █████·····  █████····· Speaker          ● REC"
+    assert {row.index("● REC") for row in rows} == {rows[0].index("● REC")}
+    assert "MUTED" in rows[3]
     assert figure({"input_dbfs": -20}, "input_dbfs") == -20
     assert figure({"input_dbfs": "x"}, "input_dbfs") == SILENCE_DBFS
     assert figure(None, "input_dbfs") == SILENCE_DBFS
