@@ -73,8 +73,9 @@ TRANSITIONS: dict[tuple[State, Input], Transition] = {
     (St.PROCEEDING, In.RESPONSE_1XX): (St.PROCEEDING, (Fx.SEND_RESPONSE,)),
     (St.PROCEEDING, In.RESPONSE_2XX): (St.ACCEPTED, (Fx.SEND_RESPONSE, Fx.START_L)),
     (St.PROCEEDING, In.RESPONSE_300_PLUS): (St.COMPLETED, (Fx.SEND_RESPONSE, Fx.START_G, Fx.START_H)),
-    # RFC 6026 §7.1: retransmitted INVITEs are absorbed, the TU retransmits its 2xx, any ACK is its own.
-    (St.ACCEPTED, In.RESPONSE_2XX): (St.ACCEPTED, (Fx.SEND_RESPONSE,)),
+    # RFC 6026 §7.1: retransmitted INVITEs are absorbed, the TU retransmits its 2xx, any ACK is its own. Timer L counts
+    # from the last of them: an outage may keep them for longer than 64*T1.
+    (St.ACCEPTED, In.RESPONSE_2XX): (St.ACCEPTED, (Fx.SEND_RESPONSE, Fx.START_L)),
     (St.ACCEPTED, In.ACK): (St.ACCEPTED, (Fx.DELIVER_ACK,)),
     (St.ACCEPTED, In.TIMER_L): (St.TERMINATED, ()),
     (St.COMPLETED, In.REQUEST): (St.COMPLETED, (Fx.RESEND_RESPONSE,)),

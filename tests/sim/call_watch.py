@@ -1,5 +1,6 @@
 """The invariants of calls (docs/resilience.md "Calls"), checked while a run goes on and at its end.
 
+CallWatch.answered ── the PBX hears of it
 CallWatch.seen     ── a call that is heard is never dropped, one being set up not without a reason
 CallWatch.settled  ── phone and PBX hold the same calls, in one state, where the phone is now, told once a flow
 CallWatch.over     ── nothing left on either side
@@ -10,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sipcore import events as ev
-from tests.sim.switch import Phase
+from tests.sim.call import Phase
 from tests.sim.world import End
 
 if TYPE_CHECKING:
@@ -18,13 +19,17 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from sipcore.config import Resilience
+    from tests.sim.call import Call
+    from tests.sim.line import Line
     from tests.sim.pbx import SimPbx
-    from tests.sim.phone import Line, SimPhone
-    from tests.sim.switch import Call
+    from tests.sim.phone import SimPhone
     from tests.sim.world import Connection
 
 _SLACK_S = 2.5
 """The simulated phone listens once a second."""
+
+_HEARD_S = 5.0
+"""Time for three attempts at a 200: two may get lost."""
 
 
 class CallWatch:
@@ -74,6 +79,28 @@ class CallWatch:
         if silent_s < self._settings.media_timeout - _SLACK_S:
             self._fail(f"call {line.call} was dropped after {silent_s:.1f} s of silence: {event.reason}")
         self.silenced += 1
+
+    def answered(self, line: Line) -> None:
+        """The user took a call: its 200 must get to a PBX that can be reached and still rings."""
+        self._must_hear(line, self._phone.world.now)
+
+    def _must_hear(self, line: Line, reachable_since: float) -> None:
+        call, world = self._pbx.dialogs.get(line.sip), self._phone.world
+        if self._phone.lines.get(line.call) is not line or call is None or call.phase is not Phase.CALLING:
+            return
+        if line.resumed:
+            return  # the next engine has the call, not the transaction of its INVITE
+        if not self._is_reachable():
+            reachable_since = world.now
+        if world.now - reachable_since > _HEARD_S:
+            self._fail(f"call {line.call} was answered, and the PBX, which rings on, has not heard of it")
+        world.after(0.5, lambda: self._must_hear(line, reachable_since))
+
+    def _is_reachable(self) -> bool:
+        phone, now = self._phone, self._phone.world.now
+        blocked = self._pbx.mute_until > now or phone.wire.hole_until > now or phone.asleep_until > now or phone.dead
+        registered = phone.stack.registration_state is ev.RegistrationState.REGISTERED
+        return registered and not blocked and self._pbx.reachable(phone.name)
 
     def _works(self, connection: Connection) -> bool:
         return not connection.cut and connection.is_open[End.PHONE] and connection.is_open[End.PBX]

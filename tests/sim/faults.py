@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.sim.line import Line
     from tests.sim.pbx import SimPbx
-    from tests.sim.phone import Line, SimPhone
+    from tests.sim.phone import SimPhone
     from tests.sim.watch import Watcher
     from tests.sim.world import World
 
@@ -229,6 +230,16 @@ class Plan:
         self._world.after(random.uniform(0.0, 0.1) + random.choice((0.0, 1.0)), lambda: self._also(fault))
         return max(25.0, lasts_s)
 
+    def rings_over_a_loss(self) -> float:
+        """A call rings here, its connection dies, and it is answered before that is noticed, meanwhile, or after."""
+        random = self._world.random
+        picks_up_s = random.uniform(0.5, 25.0)
+        self._phone.picks_up = lambda _: picks_up_s
+        self._pbx.ring(self._phone.name, patience_s=45.0)
+        fault = random.choice((self.reset, self.half_open, self.new_address, self.link_down))
+        self._world.after(random.uniform(0.2, picks_up_s), lambda: self._also(fault))
+        return 45.0 + 32.0
+
     def _also(self, fault: Callable[[], float]) -> None:
         lasts_s = fault()
         self.over_at = max(self.over_at, self._world.now + lasts_s)
@@ -317,6 +328,7 @@ FAULTS: list[tuple[str, Callable[[Plan], float]]] = [
         Plan.user_retries,
         Plan.engine_dies,
         Plan.race,
+        Plan.rings_over_a_loss,
     )
 ]
 

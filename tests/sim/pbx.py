@@ -11,7 +11,8 @@ from sipcore.auth.verifier import Verdict, Verifier
 from sipcore.ids import IdSource
 from sipcore.message.message import Request, Response
 from sipcore.message.parse import parse_message
-from tests.sim.switch import Call, Manner, Switch
+from tests.sim.call import Call, Manner
+from tests.sim.switch import Switch
 from tests.sim.world import PING, Connection, End, World
 
 PASSWORD = "right"

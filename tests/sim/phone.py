@@ -10,7 +10,7 @@ nothing is heard, keeps a journal and goes on from it after a crash.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sipcore import events as ev
@@ -20,7 +20,8 @@ from sipcore.errors import LocalProtocolError
 from sipcore.ids import IdSource
 from sipcore.media import LocalMedia
 from sipcore.stack import Stack, StackSnapshot
-from tests.sim.switch import Phase
+from tests.sim.call import Phase
+from tests.sim.line import Line
 from tests.sim.world import PING, Connection, End, Wire, World
 
 if TYPE_CHECKING:
@@ -33,30 +34,6 @@ MEDIA = LocalMedia(address="192.0.2.10", rtp_port=4000, rtcp_port=4001)
 
 _TICK_S = 1.0
 _SILENT_S = 2.0
-
-
-@dataclass(slots=True)
-class Line:
-    """One call of the phone, as its user knows it."""
-
-    call: ev.CallId
-    sip: str
-    """Its Call-ID."""
-
-    outgoing: bool
-    address: str
-    """Where our sound is."""
-
-    active: bool = False
-    holding: bool = False
-    """What the user wants."""
-
-    held: bool = False
-    ending: bool = False
-    """The user hung up."""
-
-    heard_at: float = 0.0
-    silent: bool = False
 
 
 class SimPhone:
@@ -91,6 +68,8 @@ class SimPhone:
         self.told_online = True
         self.on_news: Callable[[], None] = lambda: None
         """Called when the stack is told of the network, which may be long after it changed: on waking."""
+        self.on_answer: Callable[[Line], None] = lambda _: None
+        """Called when the user has answered a call."""
         self._generation = 0
         self._watch = watch
         self._watch_message = watch_message
@@ -170,7 +149,7 @@ class SimPhone:
         alive = {call.id for call in kept.calls.calls}
         self.lines = {call: line for call, line in self.lines.items() if call in alive}
         for line in self.lines.values():
-            line.heard_at, line.silent, line.address = self.world.now, False, self.wire.address
+            line.heard_at, line.silent, line.address, line.resumed = self.world.now, False, self.wire.address, True
         self.run(self.stack.start)
 
     def network(self, online: bool, address: str | None = None) -> None:
@@ -292,7 +271,8 @@ class SimPhone:
             else:
                 self.world.note(f"user: answers {line.call} {line.sip[:6]}")
                 line.address = self.wire.address
-                self.attempt(lambda now: self.stack.answer(line.call, self.media, now))
+                if self.attempt(lambda now: self.stack.answer(line.call, self.media, now)):
+                    self.on_answer(line)
 
         self.world.after(wait_s, answer)
 

@@ -35,6 +35,7 @@ from sipcore.resilience.registrar import Registrar
 from sipcore.resilience.registration import RegistrationSupervisor
 from sipcore.resilience.vitals import Vitals
 from sipcore.transaction.layer import TransactionLayer
+from sipcore.transaction.server_side import ServerSide
 from tests.sim.scenario import run
 
 if TYPE_CHECKING:
@@ -217,6 +218,8 @@ BUGS: tuple[Bug, ...] = (
     Bug("481 to a re-INVITE is ignored", replaced(modify_out, "GONE_STATUSES", ())),
     Bug("no Contact before the registration", without(Calls, "reachable_at")),
     Bug("a 200 keeps the Contact it was made with", replaced(Accepted, "_send", _send_as_it_was)),
+    Bug("answers do not move to the new flow", without(ServerSide, "flow_opened")),
+    Bug("a 200 is sent once", without(Accepted, "retransmit")),
     Bug("a call is answered but not acknowledged", without(OutgoingInvite, "_acknowledge")),
     Bug("a repeated 200 gets no ACK", without(TransactionLayer, "send_again")),
     # Another process.

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sipcore.config import Resilience
+from tests.sim.call import Manner
 from tests.sim.call_watch import CallWatch
 from tests.sim.faults import Plan
 from tests.sim.pbx import SimPbx
 from tests.sim.phone import SimPhone
-from tests.sim.switch import Manner
 from tests.sim.watch import Violation, Watcher
 from tests.sim.world import World
 
@@ -74,6 +74,7 @@ class Run:
             cancels_on_close=world.random.random() < 0.5,
             session_expires=world.random.choice((0, 0, 90)),
             challenges_dialogs=world.random.random() < 0.3,
+            loses=world.random.choice((0.0, 0.0, 0.2)),
         )
         expires_s = world.random.choice((60, 120, 300, 600))
         self.pbx = SimPbx(world, {"1001": "right"}, expires_s=expires_s, manner=manner)
@@ -83,6 +84,7 @@ class Run:
         self.watcher.online = lambda: self.phone.told_online
         self.phone.wire.kernel_gives_up = world.random.random() < 0.7
         self.calls = CallWatch(self.pbx, self.phone, settings, self.watcher.fail)
+        self.phone.on_answer = self.calls.answered
         self.plan = Plan(world, self.pbx, self.phone, self.watcher)
         self.survived = 0
 

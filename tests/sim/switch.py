@@ -9,13 +9,11 @@ As with Asterisk a call outlives the connection it was made on; what waits for a
 
 from __future__ import annotations
 
-import enum
-import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sipcore.message.message import Request, Response
 from sipcore.message.uri import NameAddr, Uri
+from tests.sim.call import Call, Manner, Phase
 from tests.sim.world import Connection, End, World
 
 if TYPE_CHECKING:
@@ -30,75 +28,6 @@ SDP = (
 _CONTACT = "<sip:600@pbx.sim;transport=ws>"
 _GIVE_UP_S = 32.0
 _ANSWERS = {"sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive", "sendrecv": "sendrecv"}
-
-
-class Phase(enum.Enum):
-    """Where a call is, as the PBX sees it."""
-
-    CALLING = enum.auto()  # we rang the phone
-    RINGING = enum.auto()  # the phone called, nobody has answered
-    UP = enum.auto()
-
-
-@dataclass(slots=True)
-class Call:
-    """A call the PBX takes part in; ``connection`` is where its requests go."""
-
-    account: str
-    connection: Connection
-    invite: Request
-    by_phone: bool
-    phase: Phase
-    tag: str
-    born_at: float
-    peer_tag: str = ""
-    target: str = ""
-    """The phone's Contact."""
-
-    cseq: int = 1
-    peer_cseq: int = 0
-    """The highest number of the phone's requests."""
-
-    unacked: set[int] = field(default_factory=set)
-    """CSeq numbers of the INVITEs whose 2xx waits for its ACK."""
-
-    sdp: bytes = b""
-    """The phone's last description."""
-
-    up_at: float = 0.0
-    expires_at: float | None = None
-    inviting: bool = False
-    """A re-INVITE of ours is unanswered."""
-
-    rung: bool = False
-
-    @property
-    def call_id(self) -> str:
-        """What the dialog is known by here."""
-        return self.invite.call_id
-
-    @property
-    def address(self) -> str:
-        """Where our sound goes."""
-        return _of(self.sdp, rb"c=IN IP4 (\S+)")
-
-    @property
-    def direction(self) -> str:
-        """What the phone does with the stream; sendonly is its hold."""
-        return _of(self.sdp, rb"a=(sendrecv|sendonly|recvonly|inactive)") or "sendrecv"
-
-
-@dataclass(slots=True)
-class Manner:
-    """How this PBX differs from others."""
-
-    cancels_on_close: bool = True
-    """What is being set up on a connection ends with it, as far as the PBX notices."""
-
-    session_expires: int = 0
-    challenges_dialogs: bool = False
-    answers: dict[str, float] = field(default_factory=lambda: {"600": 1.0, "601": 15.0})
-    """Seconds until an extension answers; others never do."""
 
 
 class Switch:
@@ -204,7 +133,7 @@ class Switch:
             case "INVITE":
                 self._modify(connection, request)
             case "ACK":
-                if known is not None:
+                if known is not None and not self._is_lost(known, request):
                     known.unacked.discard(request.cseq.number)
             case "CANCEL":
                 self._cancel(connection, request)
@@ -258,7 +187,7 @@ class Switch:
         if refused is not None:
             _send(connection, refused)
             return
-        if call.inviting:
+        if call.inviting or call.phase is Phase.CALLING:
             _send(connection, request.response(491))
             return
         # FreeSWITCH and Asterisk alike: a re-INVITE tells where the phone is now.
@@ -291,12 +220,17 @@ class Switch:
 
     def on_response(self, connection: Connection, response: Response) -> None:
         """Of an INVITE or re-INVITE of ours; others tell nothing new."""
-        if response.cseq.method != "INVITE" or response.is_provisional:
+        if response.cseq.method != "INVITE":
             return
         call = self.calls.get(response.call_id)
         if call is None:
             return  # a transaction that is over: what nobody waits for is discarded
-        if response.cseq.number == 1 and not call.by_phone:
+        if response.is_success and self._is_lost(call, response):
+            return
+        if response.is_provisional:
+            if call.phase is Phase.CALLING:
+                call.peer_tag = response.to.tag or ""  # §12.1: an early dialog, whose requests are answered
+        elif response.cseq.number == 1 and not call.by_phone:
             self._first_answer(call, connection, response)
         else:
             self._later_answer(call, connection, response)
@@ -310,6 +244,8 @@ class Switch:
             return
         if call.phase is Phase.CALLING:
             call.phase, call.up_at = Phase.UP, self._world.now
+        if not response.contacts:
+            raise AssertionError("a 200 says no Contact")
         call.connection, call.target, call.sdp = connection, str(response.contacts[0].uri), response.body
         self._ack(call, connection, 1, call.invite)
 
@@ -391,7 +327,16 @@ class Switch:
         ack.headers.set("CSeq", f"{number} ACK")
         if invite.cseq.number == number:
             ack.headers.set("Via", invite.headers.get("Via") or "")
-        _send(connection, ack)
+        if not self._is_lost(call, ack):
+            _send(connection, ack)
+
+    def _is_lost(self, call: Call, message: Request | Response) -> bool:
+        what = f"{'2xx' if isinstance(message, Response) else 'ACK'} {message.cseq.number}"
+        lost = self.manner.loses > 0 and call.lost[what] < 2 and self._world.random.random() < self.manner.loses
+        if lost:
+            call.lost[what] += 1
+            self._world.note(f"pbx: the {what} of {call.call_id[:6]} is lost")
+        return lost
 
     def _give_up_ringing(self, call: Call) -> None:
         if self.calls.get(call.call_id) is call and call.phase is Phase.CALLING:
@@ -417,11 +362,6 @@ def _send(connection: Connection, message: Request | Response) -> None:
 
 def _sdp(*, direction: str = "sendrecv", version: int = 1) -> bytes:
     return SDP.format(direction=direction, version=version).encode()
-
-
-def _of(sdp: bytes, pattern: bytes) -> str:
-    found = re.search(pattern, sdp)
-    return found[1].decode() if found else ""
 
 
 def _tagged(name: NameAddr, tag: str) -> NameAddr:

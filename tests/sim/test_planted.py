@@ -10,12 +10,8 @@ from tests.sim.scenario import run
 _SEEDS = 150
 _RARE = {
     "CSeq of dialogs starts anew after a crash",
-    "a repeated 200 gets no ACK",
-    "answers do not move to the new flow",
 }
 """These take a schedule in a thousand; the full hunt finds them."""
-
-_RARE_TOO = {"a resumed machine trusts its connection"}
 
 
 @pytest.mark.slow

@@ -233,7 +233,7 @@ def test_a_caller_nobody_can_tell_of_is_still_expected() -> None:
 
 
 def test_answering_during_the_outage_waits_for_the_ack_without_giving_up() -> None:
-    """64*T1 counts from the recovery on."""
+    """The 200 goes out with the recovery, however late that is, and 64*T1 counts from there."""
     solo = Solo()
     invite = solo.invite(sdp=solo.offer())
     solo.receive(invite)
@@ -243,6 +243,7 @@ def test_answering_during_the_outage_waits_for_the_ack_without_giving_up() -> No
     solo.run(100)
     assert solo.alice.states == [CallState.ACTIVE]
     recover(solo)
+    assert solo.ladder() == ["200 INVITE"]
     solo.run(31)
     assert CallState.ENDING not in solo.alice.states
     solo.run(2)

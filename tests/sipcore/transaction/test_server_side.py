@@ -122,6 +122,20 @@ def test_after_a_2xx_invites_are_absorbed_and_the_user_retransmits() -> None:
     assert statuses(bench) == [200, 200]
 
 
+def test_a_2xx_the_user_sends_again_counts_timer_l_anew() -> None:
+    """For minutes it may have had no flow to go by (RFC 6026 §7.1 knows no such thing)."""
+    bench = Bench()
+    transaction, invite = begin(bench, "INVITE")
+    response = bench.respond(transaction, invite, 200)
+    for _ in range(4):
+        bench.run(20)
+        bench.layer.respond(transaction, response, bench.now)
+        bench.drain()
+    assert statuses(bench) == [200] * 5
+    bench.run(32.1)
+    assert bench.layer.live == 0
+
+
 def test_the_ack_of_a_2xx_has_a_branch_of_its_own_and_is_handed_up() -> None:
     """§13.3.1.4: it is the user's, and no transaction."""
     bench = Bench()
