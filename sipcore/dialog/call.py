@@ -164,4 +164,5 @@ class Call:
                 self.reach.silent(None)  # nothing is to be heard
         if (holding, parameters.on_hold_by_peer) != (self.holding, self.held):
             self.holding, self.held = holding, parameters.on_hold_by_peer
+            self.reach.hold_changed()
             self.report(HoldChanged(self.id, self.holding, self.held))

@@ -26,6 +26,8 @@ class ReachedCall(Protocol):
 
     core: Core
     id: CallId
+    held: bool
+    """Whether the peer holds us."""
 
     @property
     def up(self) -> bool:
@@ -105,10 +107,14 @@ class Reach:
         self._silent_since = since
         self._arm()
 
+    def hold_changed(self) -> None:
+        """The peer holds us, or does not any more: whoever holds may be silent, not every PBX plays music then."""
+        self._arm()
+
     def _arm(self) -> None:
         call = self._call
         timeout = call.core.settings.media_timeout
-        if self._lost_since is None or self._silent_since is None or not timeout or not call.up:
+        if self._lost_since is None or self._silent_since is None or not timeout or not call.up or call.held:
             call.stop(Timer.SILENCE)
         else:
             call.start(Timer.SILENCE, max(self._lost_since, self._silent_since) + timeout)

@@ -173,3 +173,25 @@ def _add(message: Message, sdp: bytes | None, headers: Extra) -> None:
         message.body = sdp
     for name, value in headers:
         message.headers.add(name, value)
+
+
+def lose(solo: Solo, seconds: float = 0.0) -> None:
+    """Alice's connection breaks, and time passes."""
+    solo.flush()
+    solo.alice.disconnect(solo.now)
+    solo.run(seconds)
+
+
+def sleep(solo: Solo, seconds: float) -> None:
+    """The machine is suspended."""
+    solo.flush()
+    solo.alice.layer.resumed(seconds)
+    solo.alice.calls.resumed(seconds)
+    solo.now += seconds
+    solo.run(0)
+
+
+def recover(solo: Solo) -> None:
+    """Alice is connected and registered again."""
+    solo.alice.connect(solo.now, recovered=True)
+    solo.flush()

@@ -18,29 +18,7 @@ from sipcore.events import (
 from sipcore.media import CryptoKey, Profile
 from sipcore.message.message import Request
 from tests.sipcore.dialog.pair import MEDIA, MOVED_MEDIA, OTHER_MEDIA, Pair, summary
-from tests.sipcore.dialog.solo import Solo
-
-
-def lose(solo: Solo, seconds: float = 0.0) -> None:
-    """Alice's connection breaks, and time passes."""
-    solo.flush()
-    solo.alice.disconnect(solo.now)
-    solo.run(seconds)
-
-
-def sleep(solo: Solo, seconds: float) -> None:
-    """The machine is suspended."""
-    solo.flush()
-    solo.alice.layer.resumed(seconds)
-    solo.alice.calls.resumed(seconds)
-    solo.now += seconds
-    solo.run(0)
-
-
-def recover(solo: Solo) -> None:
-    """Alice is connected and registered again."""
-    solo.alice.connect(solo.now, recovered=True)
-    solo.flush()
+from tests.sipcore.dialog.solo import Solo, lose, recover, sleep
 
 
 def test_a_lost_connection_ends_no_call_and_recovery_refreshes_it_once() -> None:
@@ -340,6 +318,56 @@ def test_digits_during_the_outage_are_sent_once_the_far_end_is_reached() -> None
     assert solo.alice.seen(VerbFailed) == []
 
 
+def test_a_digit_under_way_at_the_loss_is_told_as_failed() -> None:
+    """It may have been heard or not; pressed twice would be worse."""
+    solo = Solo()
+    call, _, ok = solo.connect_call()
+    solo.alice.calls.send_info_dtmf(call, "7", solo.now)
+    assert solo.ladder() == ["INFO"]
+    lose(solo)
+    (failed,) = solo.alice.seen(VerbFailed)
+    assert (failed.verb, failed.status) == ("dtmf", 503)
+    recover(solo)
+    solo.reply(solo.request("INVITE"), 200, sdp=ok.body)
+    assert solo.ladder() == ["ACK"]
+
+
+def test_who_holds_us_gets_the_same_description_again() -> None:
+    """The re-INVITE says what was agreed: the far end's hold stays its own."""
+    pair = Pair()
+    alice, bob = pair.connect_call()
+    pair.bob.calls.hold(bob, pair.now)
+    pair.settle()
+    pair.alice.disconnect(pair.now)
+    pair.run(5)
+    pair.wire.clear()
+    pair.alice.connect(pair.now, recovered=True)
+    pair.settle()
+    assert pair.flow == ["alice INVITE", "bob 200 INVITE", "alice ACK"]
+    for agent, (local, remote) in ((pair.alice, (False, True)), (pair.bob, (True, False))):
+        last = agent.seen(HoldChanged)[-1]
+        assert (last.local, last.remote) == (local, remote)
+    assert (pair.alice.calls.live, pair.bob.calls.live) == ((alice,), (bob,))
+
+
+def test_the_refresh_after_the_recovery_winds_the_session_timer_up() -> None:
+    """RFC 4028 §7.4: any re-INVITE does; ours is due half an interval after it, not after the one before."""
+    solo = Solo()
+    _, _, ok = solo.connect_call(headers=(("Session-Expires", "90;refresher=uac"),))
+    solo.run(40)
+    solo.take()
+    lose(solo, 1)
+    recover(solo)
+    refresh = solo.request("INVITE")
+    assert (refresh.headers.get("Session-Expires") or "").startswith("90")
+    solo.reply(refresh, 200, sdp=ok.body, headers=(("Session-Expires", "90;refresher=uac"),))
+    solo.take()
+    solo.run(44)
+    assert solo.ladder() == []
+    solo.run(2)
+    assert solo.ladder() == ["INVITE"]
+
+
 def test_both_sides_recover_at_once() -> None:
     """Glare of two refreshes, resolved by the waits of §14.1."""
     pair = Pair()
@@ -490,120 +518,6 @@ def test_media_that_moved_is_told_with_the_new_contact() -> None:
     assert b"c=IN IP4 198.51.100.7" in offer
     assert b"m=audio 6000 RTP/AVP 0 8 13 101" in offer
     assert pair.bob.seen(MediaNegotiated)[-1].parameters.remote_address == "198.51.100.7"
-
-
-# --- media_timeout ---------------------------------------------------------------------------------------------
-
-
-def test_silence_and_lost_signalling_together_end_a_call() -> None:
-    """3.1: silent for ``media_timeout`` and signalling not restored. The BYE is said when it can be."""
-    solo = Solo()
-    call, _, _ = solo.connect_call()
-    lose(solo, 10)
-    solo.alice.calls.media_silent(call, solo.now)
-    solo.run(31.9)
-    assert not solo.alice.seen(CallEnded)
-    solo.run(0.2)
-    assert solo.alice.ended is not None
-    assert (solo.alice.ended.by, solo.alice.ended.status) == (EndedBy.ERROR, 408)
-    assert solo.alice.ended.reason == "Nothing was heard for 32 s, and the PBX could not be reached."
-    assert solo.alice.calls.live == ()
-    recover(solo)
-    assert solo.ladder() == ["BYE"]
-
-
-def test_silence_from_before_the_loss_counts_from_the_loss() -> None:
-    """A far end that is quiet by nature gets the full time to be reached again."""
-    solo = Solo()
-    call, _, _ = solo.connect_call()
-    solo.alice.calls.media_silent(call, solo.now - 300)
-    solo.run(100)
-    assert not solo.alice.seen(CallEnded)
-    lose(solo, 31.9)
-    assert not solo.alice.seen(CallEnded)
-    solo.run(0.2)
-    assert solo.alice.ended is not None
-
-
-def test_live_media_is_never_dropped() -> None:
-    """Hours without signalling."""
-    solo = Solo()
-    call, _, _ = solo.connect_call()
-    lose(solo)
-    for _ in range(100):
-        solo.alice.calls.media_silent(call, solo.now - 3)
-        solo.run(20)
-        solo.alice.calls.media_silent(call, None)
-        solo.run(60)
-    assert solo.alice.calls.live == (call,)
-
-
-def test_signalling_that_is_back_in_time_saves_a_silent_call() -> None:
-    """The far end says that it is there, and that is enough."""
-    solo = Solo()
-    call, _, ok = solo.connect_call()
-    lose(solo)
-    solo.alice.calls.media_silent(call, solo.now)
-    solo.run(20)
-    recover(solo)
-    solo.reply(solo.request("INVITE"), 200, sdp=ok.body)
-    solo.run(500)
-    assert solo.alice.calls.live == (call,)
-
-
-def test_a_registered_phone_gives_up_a_silent_call_whose_far_end_never_answers() -> None:
-    """There is a flow, but not to the far end."""
-    solo = Solo()
-    call, _, _ = solo.connect_call()
-    lose(solo)
-    solo.alice.calls.media_silent(call, solo.now)
-    solo.run(5)
-    recover(solo)
-    solo.run(28)
-    assert solo.alice.ended is not None or CallState.ENDING in solo.alice.states
-
-
-def test_on_hold_nothing_is_to_be_heard() -> None:
-    """Whom we hold may be silent for as long as it takes."""
-    pair = Pair()
-    alice, _ = pair.connect_call()
-    pair.alice.calls.media_silent(alice, pair.now)
-    pair.alice.calls.hold(alice, pair.now)
-    pair.settle()
-    pair.alice.disconnect(pair.now)
-    pair.run(500)
-    assert pair.alice.calls.live == (alice,)
-
-
-def test_a_sleep_is_no_silence() -> None:
-    """Neither side could be heard then."""
-    solo = Solo()
-    call, _, _ = solo.connect_call()
-    lose(solo)
-    solo.alice.calls.media_silent(call, solo.now)
-    solo.run(10)
-    sleep(solo, 3600)
-    solo.run(21.9)
-    assert not solo.alice.seen(CallEnded)
-    solo.run(0.2)
-    assert solo.alice.ended is not None
-
-
-def test_media_timeout_can_be_turned_off() -> None:
-    """0: the user alone decides."""
-    solo = Solo(settings=CallSettings(media_timeout=0))
-    call, _, _ = solo.connect_call()
-    lose(solo)
-    solo.alice.calls.media_silent(call, solo.now)
-    solo.run(5000)
-    assert solo.alice.calls.live == (call,)
-
-
-def test_what_is_told_of_a_call_that_is_gone_is_ignored() -> None:
-    """Sound reports come from another thread, late."""
-    solo = Solo()
-    solo.alice.calls.media_silent("nobody", solo.now)
-    assert solo.alice.next_timeout() is None
 
 
 def test_keys_do_not_travel_over_a_connection_in_the_clear() -> None:
