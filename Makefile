@@ -79,17 +79,18 @@ unit: venv  ## the tests that need nothing but Python, in parallel
 	$(PYTEST) -q -n 2 -m "$(UNIT)" --ignore=tests/architecture
 
 slow: venv  ## the longer ones: simulation seeds, fuzzing, benches that must hold
-	$(PYTEST) -q -m "slow and not lab and not audio and not journey" || [ $$? -eq 5 ]
+	$(PYTEST) -q -n 2 --dist worksteal -m "slow and not lab and not audio and not journey" || [ $$? -eq 5 ]
 
 lab: venv  ## build the Asterisk root (once, cached) and prove that Asterisk and the null sinks start
 	$(BIN)/python -m tests.lab.root
 	$(PYTEST) -q tests/lab/test_lab.py -rs
 
-lab-tests: venv  ## the tests against Asterisk and through PulseAudio, one after the other
-	$(PYTEST) -q -m "(lab or audio) and not journey" --deselect tests/lab/test_lab.py -rs || [ $$? -eq 5 ]
+lab-tests: venv  ## the tests against Asterisk and through PulseAudio: what measures no time in parallel, then the rest
+	$(PYTEST) -q -n 2 --dist worksteal -m "lab and parallel and not journey" -rs || [ $$? -eq 5 ]
+	$(PYTEST) -q -m "(lab or audio) and not parallel and not journey" --deselect tests/lab/test_lab.py -rs || [ $$? -eq 5 ]
 
 journeys: venv  ## the whole program, as a user runs it
-	$(PYTEST) -q -m journey -rs || [ $$? -eq 5 ]
+	$(PYTEST) -q -m journey tests/journeys -rs || [ $$? -eq 5 ]
 
 fuzz: venv  ## a million messages at the parsers
 	OFFHOOK_FUZZ=1000000 $(PYTEST) -q tests/fuzz --timeout 0
@@ -123,8 +124,10 @@ bench-resilience: venv system  ## every fault of docs/resilience.md in front of 
 	$(BIN)/python -m bench.resilience $(if $(ROWS),--rows $(ROWS)) $(if $(RUNS),--runs $(RUNS)) $(if $(QUICK),--quick)
 
 # ROWS=reset,address PHONES=offhook,jssip,baresip QUICK=1 narrow it down or widen it; Offhook alone takes about 25 minutes.
+# What the others need (Chromium, Node.js, npm packages, baresip) is installed on demand; DOCUMENT=1 puts the table into docs.
 bench-calls: venv system  ## what the far end of a call hears of every fault, one table
-	$(BIN)/python -m bench.calls $(if $(ROWS),--rows $(ROWS)) $(if $(PHONES),--phones $(PHONES)) $(if $(QUICK),--quick)
+	$(BIN)/python -m bench.calls $(if $(ROWS),--rows $(ROWS)) $(if $(PHONES),--phones $(PHONES)) $(if $(QUICK),--quick) \
+	  $(if $(DOCUMENT),--document)
 
 # Texts are marked with _(), _n(), mark(), _mark() or as a Phrase; the made-up language "pseudo" finds those that are not.
 i18n: venv  ## extract the texts, merge them into the translations, compile them

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.lab.call_scene import pause
 from tests.lab.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from tests.lab.engine import Engine
     from tests.lab.relay import Relay
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.parallel]
 
 
 @pytest.fixture
@@ -94,6 +95,37 @@ def test_a_call_that_rings_here_rings_on_and_is_answered(relay: Relay, phone: En
     phone.wait_seconds(1)
     other.ctl("hangup")
     phone.wait_no_calls()
+
+
+def test_a_caller_who_gave_up_during_the_outage_is_found_out(relay: Relay, phone: Engine, other: Engine) -> None:
+    """The CANCEL had no way to come; once that has timed out, Asterisk knows the dialog no more and says so."""
+    since = phone.mark()
+    other.dial("1001")
+    phone.wait_event("incomingCall", since=since)
+    since = _lose(relay, phone)
+    other.ctl("hangup")
+    other.wait_no_calls()
+    assert phone.calls()[0]["state"] == "ringing"
+    relay.accept()
+    ended = phone.wait_event("callEnded", 45, since=since)
+    assert (ended["by"], ended["outcome"]) == ("remote", "missed")
+    phone.wait_no_calls()
+
+
+def test_a_caller_who_waits_through_the_outage_is_still_there(relay: Relay, phone: Engine, other: Engine) -> None:
+    """Asked more than once, Asterisk never says otherwise."""
+    since = phone.mark()
+    other.dial("1001")
+    phone.wait_event("incomingCall", since=since)
+    since = _lose(relay, phone)
+    relay.accept()
+    phone.wait_event("reconnectionSuccess", since=since)
+    pause(6)
+    assert not phone.find("callEnded", since=since)
+    phone.ctl("answer")
+    other.wait_call("active")
+    phone.ctl("hangup")
+    other.wait_no_calls()
 
 
 def test_a_call_answered_during_the_outage_is_up_afterwards(relay: Relay, phone: Engine, other: Engine) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.lab.engine import Engine
     from tests.lab.wire import Capture
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.parallel]
 
 KINDS = [("1002", "webrtc", "dtls"), ("1003", "sdes", "sdes")]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.lab.asterisk import Asterisk
     from tests.lab.engine import Engine
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.parallel]
 
 
 def test_answered_heard_both_ways_and_remembered(

@@ -82,6 +82,7 @@ def echo_through(pulse: SoundServer, speech: Path) -> signals.Match:
     return signals.Match(heard.coefficient, heard.delay_s + skew - said.delay_s)
 
 
+@pytest.mark.parallel
 def test_status_is_as_promised(asterisk: Asterisk, engine: Engine) -> None:
     call_id = engine.dial("600")
     engine.wait_seconds(1)
@@ -105,6 +106,7 @@ def test_status_is_as_promised(asterisk: Asterisk, engine: Engine) -> None:
     asterisk.wait_no_channels()
 
 
+@pytest.mark.parallel
 def test_digits_arrive(asterisk: Asterisk, engine: Engine) -> None:
     """RFC 4733 events, each read once: `Read` would see a doubled digit."""
     asterisk.cli("database del lab digits")
@@ -115,6 +117,7 @@ def test_digits_arrive(asterisk: Asterisk, engine: Engine) -> None:
     assert asterisk.digits_read() == "1234567890*00"
 
 
+@pytest.mark.parallel
 def test_hold_and_resume_are_seen_by_the_pbx(asterisk: Asterisk, engine: Engine) -> None:
     mark = asterisk.manager.mark()
     engine.dial("606")
@@ -171,6 +174,7 @@ def test_mute_sends_silence(
     assert signals.level_dbfs(samples[-rate:]) < -60
 
 
+@pytest.mark.parallel
 @pytest.mark.parametrize(("extension", "status"), [("603", 486), ("609", 403), ("699", 404)])
 def test_a_refused_call_says_why(engine: Engine, extension: str, status: int) -> None:
     call = engine.dial(extension)
@@ -179,6 +183,7 @@ def test_a_refused_call_says_why(engine: Engine, extension: str, status: int) ->
     engine.wait_no_calls()
 
 
+@pytest.mark.parallel
 def test_ringing_is_shown_and_cancelled(asterisk: Asterisk, engine: Engine) -> None:
     engine.dial("604")
     engine.wait_call("ringing")
@@ -203,6 +208,7 @@ def test_early_media_is_heard(asterisk: Asterisk, make_engine: Callable[..., Eng
     assert signals.level_dbfs(samples) > -45
 
 
+@pytest.mark.parallel
 def test_the_far_end_hangs_up(asterisk: Asterisk, engine: Engine) -> None:
     """607 hangs up three seconds after it answered."""
     call = engine.dial("607")
@@ -233,6 +239,7 @@ def test_sound_survives_loss_and_jitter(
     assert match.coefficient >= 0.7  # 0.96 on an idle machine; concealed frames do not correlate
 
 
+@pytest.mark.parallel
 def test_tshark_finds_nothing_malformed(
     asterisk: Asterisk, capture: Capture, make_engine: Callable[..., Engine], speech: Path
 ) -> None:
@@ -267,6 +274,7 @@ def heard_in(reference: Path, recording: Path) -> signals.Match:
     return signals.correlate(said, heard, rate=rate, recording_rate=recording_rate)
 
 
+@pytest.mark.parallel
 def test_a_target_that_is_none_leaves_the_other_call_alone(asterisk: Asterisk, engine: Engine) -> None:
     """Only a call that begins puts the one before it on hold."""
     engine.dial("600")

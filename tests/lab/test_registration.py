@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.lab.asterisk import Asterisk
     from tests.lab.engine import Engine
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.parallel]
 
 
 def test_registers_over_websocket(asterisk: Asterisk, make_engine: Callable[..., Engine]) -> None:
