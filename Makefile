@@ -17,7 +17,7 @@ BENCH_PACKAGES := gcc libc6-dev sox
 UNIT := not lab and not audio and not journey and not slow
 SEEDS ?= 500
 
-.PHONY: help venv system sound check fix test unit slow lab lab-tests journeys fuzz sim sim-planted demo bench-call bench-calls bench-media bench-secure interop bench-console bench-first-run i18n screens clean
+.PHONY: help venv system sound check fix test unit slow lab lab-tests journeys fuzz sim sim-planted demo bench-call bench-calls bench-resilience bench-media bench-secure interop bench-console bench-first-run i18n screens clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -8,8 +8,10 @@ where one is missing it says so and ends with status 1.
 
 from __future__ import annotations
 
+import contextlib
 import json
-import shutil
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from audio.stream.recorder import numbered_path
+from bench.peers import cache
 from tests.lab import root, signals
 from tests.lab.asterisk import Asterisk
 from tests.lab.asterisk_config import ACCOUNTS, Account
@@ -44,6 +47,8 @@ ABOVE_DB = 15.0
 """How far our tone must stand out in what the browser hears."""
 
 _REPLY_S = 20.0
+_START_S = 60.0
+"""A browser on a busy machine."""
 
 
 class Failed(Exception):
@@ -53,14 +58,15 @@ class Failed(Exception):
 class Browser:
     """Chromium under peer.js; a context manager. ``microphone`` is the WAV it speaks."""
 
-    def __init__(self, chromium: str, directory: Path, microphone: Path, *, command_prefix: Sequence[str] = ()) -> None:
+    def __init__(self, directory: Path, microphone: Path, *, command_prefix: Sequence[str] = ()) -> None:
+        chromium, scripts = prepare()
         self._process = subprocess.Popen(
-            [*command_prefix, "node", HERE / "peer.js", chromium, directory / "profile", microphone],
+            [*command_prefix, "node", scripts / "peer.js", chromium, directory / "profile", microphone],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.version = str(self._read())
+        self.version = str(self._read(_START_S))
 
     def __enter__(self) -> Self:
         return self
@@ -69,30 +75,38 @@ class Browser:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(5)
+            self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL for the browser and what drives it."""
+        for pid in _descendants(self._process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.wait(5)
 
     def ask(self, verb: str, *arguments: str) -> Any:
-        """Run a verb of page.js; its result."""
+        """Run a verb of page.js, or `closeTab`; its result."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"verb": verb, "arguments": arguments}) + "\n")
         self._process.stdin.flush()
         return self._read()
 
-    def _read(self) -> Any:
+    def _read(self, patience_s: float = _REPLY_S) -> Any:
         assert self._process.stdout is not None
-        late = threading.Timer(_REPLY_S, self._process.kill)
+        late = threading.Timer(patience_s, self.kill)
         late.start()
         try:
             line = self._process.stdout.readline()
         finally:
             late.cancel()
         if not line:
-            raise Failed(f"the browser said nothing for {_REPLY_S:.0f} s, or ended")
+            raise Failed(f"the browser said nothing for {patience_s:.0f} s, or ended")
         reply = json.loads(line)
         if "error" in reply:
             raise Failed(f"in the browser: {reply['error']}")
@@ -101,6 +115,15 @@ class Browser:
     def wait(self, state: str) -> None:
         """Return once its call is in a state."""
         wait_until(lambda: self.ask("figures")["state"] == state, what=f"the browser's call is {state}", timeout_s=15)
+
+
+def _descendants(pid: int) -> list[int]:
+    """The processes below one, parents first."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [below for child in map(int, children) for below in (child, *_descendants(child))]
 
 
 def tone(path: Path, hz: float, rate: int) -> Path:
@@ -135,7 +158,7 @@ def talk(name: str, engine: Engine, browser: Browser, earpiece: Path) -> bool:
     )
 
 
-def both_ways(directory: Path, chromium: str) -> bool:
+def both_ways(directory: Path) -> bool:
     """One call in each direction; whether both were heard at both ends."""
     microphone = tone(directory / "ours.wav", OUR_HZ, 8000)
     earpiece = directory / "earpiece.wav"
@@ -148,7 +171,7 @@ def both_ways(directory: Path, chromium: str) -> bool:
             account={"tls_ca": str(pbx.ca_file)},
             audio={"input": f"wav:{microphone}", "output": f"wav:{earpiece}"},
         ) as engine,
-        Browser(chromium, directory, voice) as browser,
+        Browser(directory, voice) as browser,
     ):
         print(f"{root.asterisk_version()}, Chromium {browser.version}")
         engine.wait_registered()
@@ -168,29 +191,20 @@ def both_ways(directory: Path, chromium: str) -> bool:
     return called and taken
 
 
-def prepare() -> str:
-    """The path of Chromium; its page's packages are installed. Raises :class:`Failed`."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        raise Failed("Chromium is missing: apt-get install chromium")
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        raise Failed("Node.js 20 and npm are missing: apt-get install nodejs npm")
-    if reason := root.why_unavailable():
-        raise Failed(reason)
-    if not (HERE / "node_modules").is_dir():
-        done = subprocess.run(["npm", "install"], cwd=HERE, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise Failed(f"npm install failed: {done.stderr.strip()[-500:]}")
-    return chromium
+def prepare() -> tuple[str, Path]:
+    """The path of Chromium, and the directory of peer.js with its packages; raises :class:`MissingError`."""
+    return cache.ensure_chromium(), cache.ensure_packages(HERE, "browser")
 
 
 def main() -> int:
     """Exit status 0 when sound went both ways in both calls."""
     try:
-        chromium = prepare()
+        if reason := root.why_unavailable():
+            raise Failed(reason)
+        prepare()
         with tempfile.TemporaryDirectory(prefix="offhook-browser-", ignore_cleanup_errors=True) as name:
-            heard = both_ways(Path(name), chromium)
-    except Failed as failed:
+            heard = both_ways(Path(name))
+    except (Failed, cache.MissingError) as failed:
         print(f"interop: {failed}", file=sys.stderr)
         return 1
     print("interop: sound both ways in both calls" if heard else "interop: NOT heard everywhere")

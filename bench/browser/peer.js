@@ -44,7 +44,10 @@ say({ result: browser.browser()?.version() ?? await page.evaluate(() => navigato
 for await (const line of createInterface({ input: process.stdin })) {
   const { verb, arguments: given } = JSON.parse(line);
   try {
-    say({ result: await page.evaluate(([name, values]) => window.phone[name](...values), [verb, given]) });
+    if (verb === "closeTab") {
+      await page.close({ runBeforeUnload: true });
+      say({ result: true });
+    } else say({ result: await page.evaluate(([name, values]) => window.phone[name](...values), [verb, given]) });
   } catch (error) {
     say({ error: String(error) });
   }

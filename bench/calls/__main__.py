@@ -1,9 +1,11 @@
 """What a call's far end hears of the faults of docs/resilience.md "Calls", one table: `make bench-calls`.
 
-    python -m bench.calls [--rows reset,address] [--phones offhook,jssip,baresip] [--quick]
+    python -m bench.calls [--rows reset,address] [--phones offhook,jssip,baresip] [--quick] [--runs 2]
+                          [--json FILE] [--beside FILE ...] [--document]
 
 Each row runs twice for each kind of call: once the PBX hangs up afterwards, once the phone. Needs what the lab needs
-(Debian, root), jssip Chromium and Node 20 besides. Exits 1 where Offhook breaks a promise of its row.
+(Debian, root); other phones are installed on demand, and one that cannot be had is named with the reason. Exits 1 where
+Offhook breaks a promise of its row.
 """
 
 from __future__ import annotations
@@ -11,107 +13,143 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import signal
 import sys
+import time
 import traceback
-from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.browser.__main__ import Failed
 from bench.calls.callers import CALLERS
 from bench.calls.rows import ROWS, Row
-from bench.calls.stage import Run, Trial, World
+from bench.calls.stage import HANGING_UP, PAUSE, Finding, Trial, World
 from bench.peers.cache import MissingError
+from bench.resilience import records
+from bench.table import Sheet, figure, markdown, within, write_into
 from tests.lab import net, root, wire
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
     from tests.lab.call_scene import Kind
 
-_COLUMNS = (
-    *("fault in a call", "phone", "kind", "gap ms, worst", "target", "longest pause ms"),
-    *("call up", "BYE from the PBX", "from the phone", "channels left"),
+PROJECT = Path(__file__).resolve().parents[2]
+DOCUMENT = PROJECT / "docs/resilience.md"
+_CAP_S = 60.0
+
+SHEET = Sheet(
+    rows=ROWS,
+    columns={
+        f"{name} {kind.name}": f"{model.title}, {kind.name}" for name, model in CALLERS.items() for kind in model.kinds
+    },
+    ours=tuple(f"offhook {kind.name}" for kind in CALLERS["offhook"].kinds),
 )
-_HEADER = f"| {' | '.join(_COLUMNS)} |\n|{'---|' * len(_COLUMNS)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What the runs of one row found for one phone and kind."""
-
-    row: Row
-    phone: str
-    kind: Kind
-    runs: Sequence[Run]
-
-    @property
-    def kept(self) -> bool:
-        """Whether everything promised was so."""
-        target = self.row.target_ms[self.kind.name]
-        return all(
-            not run.trouble and run.up and run.bye and not run.left and run.gap_ms <= target for run in self.runs
-        )
-
-    def __str__(self) -> str:
-        troubles = [run.trouble for run in self.runs if run.trouble]
-        if troubles:
-            return f"| {self.row.title} | {self.phone} | {self.kind.name} | {troubles[0]} | | | | | | |"
-        ways = {True: "-", False: "-"}
-        ways |= {run.by_pbx: "yes" if run.bye else "no" for run in self.runs}
-        target = f"{self.row.target_ms[self.kind.name]:.0f}" if self.phone == "offhook" else ""
-        cells = [
-            *(self.row.title, self.phone, self.kind.name),
-            _milliseconds(max(run.gap_ms for run in self.runs)),
-            target,
-            _milliseconds(max(run.pause_ms for run in self.runs)),
-            "yes" if all(run.up for run in self.runs) else f"{sum(run.up for run in self.runs)} of {len(self.runs)}",
-            ways[True],
-            ways[False],
-            str(max(run.left for run in self.runs)),
-        ]
-        return f"| {' | '.join(cells)} |"
 
 
 def main() -> int:
     """Run the rows asked for; print the table; return the exit status."""
     options = _options()
-    if reason := root.why_unavailable() or net.why_unavailable() or wire.why_unavailable():
-        print(f"bench-calls: {reason}", file=sys.stderr)
-        return 2
-    lines = []
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started it in the background
+        signal.signal(number, signal.default_int_handler)
+    runs: list[records.Run] = []
+    if options.runs:
+        if reason := root.why_unavailable() or net.why_unavailable() or wire.why_unavailable():
+            print(f"bench-calls: {reason}", file=sys.stderr)
+            return 2
+        kept = records.load(options.json) if options.json.exists() else []
+        for run in _measure(options):
+            runs.append(run)
+            mine = {(run.row, run.peer) for run in runs}
+            records.save(options.json, [*(run for run in kept if (run.row, run.peer) not in mine), *runs])
+    elif options.json.exists():
+        options.beside.insert(0, options.json)
+    mine = {(run.row, run.peer) for run in runs}
+    beside = [run for path in options.beside for run in records.load(path)]
+    text = markdown([*runs, *(run for run in beside if (run.row, run.peer) not in mine)], SHEET)
+    print("\n" + text)
+    if options.document:
+        write_into(DOCUMENT, "calls measured", text)
+    return int(any(run.broken or not kept_promise(run) for run in runs if run.peer in SHEET.ours))
+
+
+def kept_promise(run: records.Run) -> bool:
+    """Whether the gap is what the row allows."""
+    row = next(row for row in ROWS if row.name == run.row)
+    return within(row.target_of(run.peer), [run])
+
+
+def _measure(options: argparse.Namespace) -> Iterator[records.Run]:
+    versions = {phone: version for phone in options.phones if (version := _prepared(phone)) is not None}
     with World() as world:
-        print(f"{root.asterisk_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start\n")
+        print(f"{root.asterisk_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start")
         for row in options.rows:
-            for phone in [phone for phone in options.phones if phone in row.phones]:
-                for kind in row.kinds:
-                    if kind in CALLERS[phone][1]:
-                        runs = [_run(world, row, phone, kind, by_pbx, quick=options.quick) for by_pbx in (True, False)]
-                        lines.append(Line(row, phone, kind, runs))
-                        print(lines[-1], file=sys.stderr, flush=True)
-    print("\n".join([_HEADER, *map(str, lines)]))
-    return int(not all(line.kept for line in lines if line.phone == "offhook"))
+            for phone, version in versions.items():
+                for kind in CALLERS[phone].kinds:
+                    if phone in row.phones and kind in row.kinds:
+                        for number in range(options.runs):
+                            run = _run(world, row, phone, kind, version, by_pbx=number % 2 == 0, quick=options.quick)
+                            told = "; ".join([*(str(fact) for fact in run.facts.values()), *run.broken])
+                            print(f"{row.name} {run.peer}: {figure(run.seconds)} {told}", file=sys.stderr, flush=True)
+                            yield run
 
 
-def _run(world: World, row: Row, phone: str, kind: Kind, by_pbx: bool, *, quick: bool) -> Run:
+def _prepared(phone: str) -> str | None:
+    title = CALLERS[phone].title
+    try:
+        version = CALLERS[phone].prepare()
+    except MissingError as missing:
+        print(f"{title}: left out. {missing}", file=sys.stderr, flush=True)
+        return None
+    print(f"{title}: {version}", file=sys.stderr, flush=True)
+    return version
+
+
+def _run(world: World, row: Row, phone: str, kind: Kind, version: str, *, by_pbx: bool, quick: bool) -> records.Run:
+    began, finding, broken = time.monotonic(), None, []
     try:
         with Trial(world, phone, kind, distant=row.distant, quick=quick) as trial:
-            return trial.measure(row.fault, by_pbx=by_pbx)
-    except (Failed, MissingError) as missing:
-        return Run(trouble=str(missing), by_pbx=by_pbx)
+            finding = trial.measure(row.fault, by_pbx=by_pbx)
+            if phone == "offhook":
+                broken = finding.broken()
     except Exception as error:  # noqa: BLE001  one run that breaks must not hide the others
         traceback.print_exc()
-        return Run(trouble=f"the run broke: {error!s:.120}", by_pbx=by_pbx)
+        broken = [f"{records.BROKE}: {error!s:.120}"]
+    return records.Run(
+        row=row.name,
+        peer=f"{phone} {kind.name}",
+        version=version,
+        pbx=root.asterisk_version(),
+        date=date.today().isoformat(),  # noqa: DTZ011  the date of whoever measures
+        seconds=None if finding is None or math.isinf(finding.gap_ms) else round(finding.gap_ms, 1),
+        cap_s=_CAP_S,
+        facts={} if finding is None else _facts(finding),
+        broken=broken,
+        load=os.getloadavg()[0],
+        spent_s=time.monotonic() - began,
+    )
 
 
-def _milliseconds(value: float) -> str:
-    return "never heard again" if math.isinf(value) else f"{value:.0f}"
+def _facts(finding: Finding) -> dict[str, float | str]:
+    pause = {} if math.isinf(finding.pause_ms) else {PAUSE: round(finding.pause_ms)}
+    return {HANGING_UP: finding.hanging_up, **pause}
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench.calls", description=__doc__)
     parser.add_argument("--rows", help=f"only these, by comma: {', '.join(row.name for row in ROWS)}")
-    parser.add_argument("--phones", default="offhook", help=f"these, by comma: {', '.join(CALLERS)}")
+    parser.add_argument("--phones", default=os.environ.get("PHONES", "offhook"), help=", ".join(CALLERS))
     parser.add_argument("--quick", action="store_true", help="outages of a minute last six seconds")
+    parser.add_argument("--runs", type=int, default=2, help="of each row and kind; 0: only print what is kept")
+    parser.add_argument("--json", type=Path, default=PROJECT / "reports/calls.json", help="collect runs here")
+    parser.add_argument(
+        "--beside",
+        type=Path,
+        nargs="*",
+        default=sorted(Path(__file__).parent.glob("measured-*.json")),
+        help="runs kept",
+    )
+    parser.add_argument("--document", action="store_true", help="write the table into docs/resilience.md as well")
     options = parser.parse_args()
     names = options.rows.split(",") if options.rows else [row.name for row in ROWS]
     for name in names:

@@ -29,12 +29,11 @@ if TYPE_CHECKING:
 
     from tests.lab.call_scene import Kind
 
-_RECOVERY_S = 45.0
-"""JsSIP waits up to 30 s between two attempts."""
-
 _SETTLE_S = 2.0
+_QUICK_PATIENCE_S = 70.0
 PACKET_MS = 20
 _BYE_S = 10.0
+HANGING_UP, PAUSE = "BYE arrives", "longest pause ms"
 
 
 @dataclass(slots=True)
@@ -50,19 +49,39 @@ class Measure:
     address: str | None = None
     """From where it is then heard; None: from anywhere."""
 
+    costs_signalling: bool = True
+    """Whether it is to be waited for that the phone has its signalling back."""
+
 
 @dataclass(slots=True)
-class Run:
-    """One run's findings; ``trouble`` is why there are none."""
+class Finding:
+    """What one run found."""
 
     gap_ms: float = math.inf
     pause_ms: float = 0.0
-    lost: int = 0
     up: bool = False
+    """Whether phone and PBX both held the call after it all."""
+
     bye: bool = False
+    """Whether hanging up on one side reached the other."""
+
     by_pbx: bool = False
     left: int = 0
-    trouble: str = ""
+    """Channels at the PBX after that."""
+
+    @property
+    def hanging_up(self) -> str:
+        """The same in words."""
+        reached = ("yes" if self.bye else "no") if self.up else "no call"
+        return f"from {'the PBX' if self.by_pbx else 'the phone'}: {reached}" + (
+            ", a channel left" if self.left else ""
+        )
+
+    def broken(self) -> list[str]:
+        """The promises that do not hold, but for the gap."""
+        found = [] if self.up else ["the call is not up"]
+        found += [f"BYE {self.hanging_up}"] if self.up and not self.bye else []
+        return found + ([f"channels left: {self.left}"] if self.left else [])
 
 
 @dataclass(slots=True)
@@ -112,7 +131,8 @@ class Trial:
             self.cable = self.namespace.add_link()
             prefix = self.namespace.command()
         host = self.pbx.address if distant else world.near[1].address
-        self.caller = CALLERS[phone][0](self.pbx, kind, host, prefix)
+        self._patience_s = min(CALLERS[phone].patience_s, _QUICK_PATIENCE_S if quick else math.inf)
+        self.caller = CALLERS[phone].make(self.pbx, kind, host, prefix)
 
     def __enter__(self) -> Self:
         try:
@@ -159,12 +179,13 @@ class Trial:
         """Let an outage last, or a tenth of it with --quick."""
         pause(seconds / 10 if self.quick and seconds > 10 else seconds)
 
-    def measure(self, fault: Callable[[Trial], Measure], *, by_pbx: bool) -> Run:
+    def measure(self, fault: Callable[[Trial], Measure], *, by_pbx: bool) -> Finding:
         """Let it happen, wait for the phone, end the call from one side, and look at what the far end got."""
-        found = Run(by_pbx=by_pbx)
+        found = Finding(by_pbx=by_pbx)
         measure = fault(self)
-        with contextlib.suppress(AssertionError):
-            wait_until(self.caller.recovered, what="signalling is back", timeout_s=_RECOVERY_S)
+        if measure.costs_signalling:
+            with contextlib.suppress(AssertionError):
+                wait_until(self.caller.recovered, what="signalling is back", timeout_s=self._patience_s)
         pause(_SETTLE_S)
         found.up = self.caller.is_up() and len(self.pbx.channels()) == 1
         over = time.time()
@@ -180,7 +201,7 @@ class Trial:
         else:
             after = heard.since(measure.since - 0.1)
             stopped = not after.packets or after.packets[-1].at < over - 1
-            found.lost, found.pause_ms = after.lost, after.longest_gap_ms
+            found.pause_ms = after.longest_gap_ms
             # Another engine numbers its packets anew: then only the clock tells what is missing.
             renumbered = len({packet.ssrc for packet in after.packets}) > 1
             found.gap_ms = after.longest_gap_ms - PACKET_MS if renumbered else after.lost * PACKET_MS
@@ -189,6 +210,7 @@ class Trial:
         return found
 
     def _end(self, *, by_pbx: bool) -> bool:
+        was_up = self.caller.is_up()
         try:
             if by_pbx:
                 self.pbx.cli("channel request hangup all")
@@ -198,4 +220,4 @@ class Trial:
             self.pbx.wait_no_channels(_BYE_S)
         except AssertionError:
             return False
-        return True
+        return was_up

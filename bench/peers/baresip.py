@@ -59,6 +59,21 @@ _TELL = 'exec 3<>"/dev/tcp/127.0.0.1/$1"; printf %s "$2" >&3; read -r -t 2 -N 30
 _ENTER = 'mount -t proc proc "$1/proc" && exec chroot "$1" stdbuf -oL baresip -v -s -f "$2"'
 
 
+class RegistrationReader:
+    """Finds the answers to REGISTER in what `baresip -s` prints, line by line."""
+
+    def __init__(self) -> None:
+        self._answer = ""
+
+    def tells_success(self, line: str) -> bool:
+        """Whether this line completes a 2xx to a REGISTER."""
+        if " -> " in line:
+            self._answer = ""
+        elif found := _ANSWER.match(line):
+            self._answer = found[1]
+        return self._answer == "2" and _REGISTER.match(line) is not None
+
+
 class Baresip(Caller):
     """Registers every 81 s (90 per cent of `regint`), about as often as the others send their keep-alive."""
 
@@ -103,13 +118,9 @@ class Baresip(Caller):
     def _collect(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         with process.stdout:
-            answer = ""
+            listening = RegistrationReader()
             for line in process.stdout:
-                if " -> " in line:
-                    answer = ""
-                elif found := _ANSWER.match(line):
-                    answer = found[1]
-                elif answer == "2" and _REGISTER.match(line):
+                if listening.tells_success(line):
                     self._events.append({"event": "registered", "at": time.time()})
                 for pattern, name in _SAYS:
                     if pattern.search(line):

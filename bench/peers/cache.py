@@ -1,6 +1,7 @@
 """Where the other phones live: a cache outside the clone, filled on demand.
 
-package.json, *.js ──▶ CACHE/npm/      (npm install: JsSIP, SIP.js, ws)
+package.json, *.js ──▶ CACHE/npm/, CACHE/browser/      (npm install: JsSIP, SIP.js, ws; JsSIP, playwright-core)
+apt ──▶ Chromium, and Node.js where there is none
 Debian testing ──▶ CACHE/baresip/      (debootstrap, as the lab's Asterisk)
 """
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).parent
+NODE = 20
 
 
 class MissingError(Exception):
@@ -42,24 +44,60 @@ def _locked() -> Iterator[Path]:
 
 def ensure_node() -> Path:
     """The directory of the browser phones with their packages installed; raises :class:`MissingError`."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        raise MissingError("Node.js 20 and npm are missing: apt-get install nodejs npm")
+    return ensure_packages(HERE, "npm")
+
+
+def ensure_packages(source: Path, name: str) -> Path:
+    """The scripts of ``source`` beside what their package.json wants; raises :class:`MissingError`."""
+    _ensure_node_itself()
     with _locked() as cache:
-        where = cache / "npm"
+        where = cache / name
         where.mkdir(exist_ok=True)
-        wanted = (HERE / "package.json").read_text()
+        wanted = (source / "package.json").read_text()
         known = where / "package.json"
         if not known.exists() or known.read_text() != wanted or not (where / "node_modules").is_dir():
             known.write_text(wanted)
-            _run("npm", "install", "--no-fund", "--no-audit", cwd=where)
-        for script in HERE.glob("*.js"):
+            _run("npm", "install", "--no-fund", "--no-audit", "--no-package-lock", cwd=where)
+        for script in source.glob("*.js"):
             shutil.copy(script, where)
     return where
 
 
-def node_version(package: str) -> str:
+def _ensure_node_itself() -> None:
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        _apt_install("nodejs", "npm")
+    said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    if int(said.lstrip("v").partition(".")[0] or 0) < NODE:
+        raise MissingError(f"Node.js {NODE} or newer is needed, this is {said or 'none that runs'}")
+
+
+def ensure_chromium() -> str:
+    """The path of Chromium; raises :class:`MissingError`."""
+    for _ in range(2):
+        for name in ("chromium", "chromium-browser", "google-chrome"):
+            if (path := shutil.which(name)) is not None:
+                return path
+        _apt_install("chromium")
+    raise MissingError("there is no program called chromium even after apt-get install chromium")
+
+
+def chromium_version() -> str:
+    """Which version of Chromium is installed."""
+    done = subprocess.run([ensure_chromium(), "--version"], capture_output=True, text=True, check=False)
+    return done.stdout.strip().removeprefix("Chromium ").partition(" ")[0]
+
+
+def _apt_install(*packages: str) -> None:
+    wanted = " ".join(packages)
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise MissingError(f"missing here: apt-get install {wanted}")
+    _run("apt-get", "update", "-qq")
+    _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages)
+
+
+def node_version(package: str, where: Path | None = None) -> str:
     """Which version of an npm package is installed."""
-    text = (ensure_node() / "node_modules" / package / "package.json").read_text()
+    text = ((where or ensure_node()) / "node_modules" / package / "package.json").read_text()
     return str(json.loads(text)["version"])
 
 
@@ -87,7 +125,10 @@ def baresip_version() -> str:
 
 
 def _run(*command: str, cwd: Path | None = None) -> None:
-    done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(
+        command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=environment
+    )
     if done.returncode:
         tail = " · ".join((done.stderr or done.stdout).strip().splitlines()[-2:])
         raise MissingError(f"{command[0]} failed: {tail}")

@@ -23,12 +23,12 @@ from bench.peers.registry import PEERS
 from bench.resilience import records, table
 from bench.resilience.stage import CAP_QUICK_S, CAP_S
 from bench.resilience.workers import Job, run_all
+from bench.table import write_into
 from tests.lab import net, root
 
 PROJECT = Path(__file__).resolve().parents[2]
 DOCUMENT = PROJECT / "docs/resilience.md"
 MEASURED = Path(__file__).parent
-_BEGIN, _END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
 
 
 def main() -> int:
@@ -60,9 +60,7 @@ def main() -> int:
     text = table.markdown([*runs, *(run for run in beside if (run.row, run.peer) not in mine)])
     print("\n" + text)
     if options.document:
-        head, _, rest = DOCUMENT.read_text().partition(_BEGIN)
-        _, _, tail = rest.partition(_END)
-        DOCUMENT.write_text(head + _BEGIN + "\n" + text + "\n" + _END + tail)
+        write_into(DOCUMENT, "measured", text)
     ours = [run for run in runs if run.peer == "offhook"]
     return int(any(run.seconds is None or run.broken for run in ours))
 

@@ -1,21 +1,16 @@
-"""The table: every row with its target, what Offhook took, and what every other phone took.
-
-A cell is the median and, of more than one run, the range and their number. `never` is not within the cap of the run;
-of two in the middle the longer one counts.
-"""
+"""The rows of the table: every fault with its target, and what other phones once took."""
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING
 
+from bench import table
 from bench.peers.registry import PEERS
 from bench.resilience import long_rows, new_rows, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from bench.resilience.records import Run
     from bench.resilience.stage import Outcome, Trial
@@ -55,6 +50,15 @@ class Row:
     @property
     def long(self) -> bool:
         return self.takes_s >= 60
+
+    def target_of(self, column: str) -> float | None:
+        """The same for whoever is measured."""
+        return self.target
+
+    @property
+    def said_target(self) -> str:
+        """The target's cell."""
+        return "" if self.target is None else f"≤ {self.target:g} {self.unit}"
 
 
 ROWS = (
@@ -273,6 +277,7 @@ ROWS = (
     ),
 )
 
+_MEASURED = ("transportOptions", "linphone")
 _EARLIER = {
     "reset": ("27", "57"),
     "refused": ("6", "36"),
@@ -311,121 +316,35 @@ def row(name: str) -> Row:
     return next(row for row in ROWS if row.name == name)
 
 
+SHEET = table.Sheet(
+    rows=ROWS,
+    columns={name: kind.title for name, kind in PEERS.items()},
+    ours=("offhook",),
+    earlier={
+        "transportOptions": "the original's transportOptions, 2026-11-22",
+        "linphone": "linphone, 2026-11-22",
+    },
+    known={
+        **{(row, name): value for row, pair in _EARLIER.items() for name, value in zip(_MEASURED, pair, strict=True)},
+        **_EARLIER_FACTS,
+    },
+    verdict=lambda runs: _helpless_rows(runs),
+    shows_facts=True,
+)
+
+
 def markdown(runs: Iterable[Run]) -> str:
     """The whole table, with versions and dates beneath; rows nobody ran are left out."""
-    by_cell = {key: list(group) for key, group in groupby(sorted(runs, key=_cell_of), key=_cell_of)}
-    peers = [name for name in PEERS if name != "offhook" and any(peer == name for _, peer in by_cell)]
-    titles = ["fault", "target", "Offhook", *(PEERS[name].title for name in peers)]
-    earlier = ["the original's transportOptions, 2026-11-22", "linphone, 2026-11-22"] if peers else []
-    lines = [_line([*titles, *earlier]), _line(["---"] * (len(titles) + len(earlier)))]
-    facts = []
-    for one in ROWS:
-        ours = by_cell.get((one.name, "offhook"), [])
-        theirs = [by_cell.get((one.name, name), []) for name in peers]
-        if not ours and not any(theirs):
-            continue
-        target = "" if one.target is None else f"≤ {one.target:g} {one.unit}"
-        mark = "" if not ours or within(one, ours) else " **missed**"
-        cells = [one.title, target, cell(ours, one.none) + mark, *(cell(runs, one.none) for runs in theirs)]
-        lines.append(_line(cells + list(_EARLIER.get(one.name, ("", ""))[: len(earlier)])))
-        for fact in one.also:
-            told = [_fact(fact, runs) for runs in (ours, *theirs)]
-            known = [_EARLIER_FACTS.get((fact, name), "") for name in (*peers, "transportOptions", "linphone")]
-            told[1:] = [one if one != "–" else other or one for one, other in zip(told[1:], known, strict=False)]
-            lines.append(_line([f"↳ {fact}", "", *told, *known[len(peers) :][: len(earlier)]]))
-        facts += [_facts(one, ours)] if ours else []
-    beneath = ["Of Offhook's median run:\n", *facts] if facts else []
-    return "\n".join([*lines, "", *_who(by_cell), "", *beneath]).rstrip() + "\n"
+    return table.markdown(runs, SHEET)
 
 
-def cell(runs: Sequence[Run], none: str = "never") -> str:
-    """The median, the range and how many."""
-    if not runs:
-        return "–"
-    runs = [run for run in runs if not run.broke]
-    if not runs:
-        return "broke"
-    middle = median(runs).seconds
-    if middle is None and none != "never":
-        return f"{none} (n {len(runs)})"
-    if middle is None:
-        return f"never (> {max(run.cap_s for run in runs):g}, n {len(runs)})"
-    if len(runs) == 1:
-        return figure(middle)
-    known = [run.seconds for run in runs if run.seconds is not None]
-    most = figure(max(known)) if len(known) == len(runs) else "never"
-    return f"{figure(middle)} ({figure(min(known))}–{most}, n {len(runs)})"
-
-
-def _fact(name: str, runs: Sequence[Run]) -> str:
-    """The same of a fact."""
-    known = [float(value) for run in runs if isinstance(value := run.facts.get(name), (int, float))]
-    if not known:
-        said = {str(value) for run in runs if (value := run.facts.get(name)) is not None}
-        return "; ".join(sorted(said)) or "–"
-    least, middle, most = min(known), statistics.median_high(known), max(known)
-    return f"{middle:g}" if least == most else f"{middle:g} ({least:g}–{most:g})"
-
-
-def median(runs: Sequence[Run]) -> Run:
-    """The middle run, "never" being the longest of all; of two in the middle the longer one."""
-    ordered = sorted(runs, key=lambda run: float("inf") if run.seconds is None else run.seconds)
-    return ordered[len(ordered) // 2]
-
-
-def within(row: Row, runs: Sequence[Run]) -> bool:
-    """Whether no run is "never" and the median meets the target."""
-    seconds = median(runs).seconds
-    if seconds is None or any(run.seconds is None for run in runs):
-        return False
-    return row.target is None or round(seconds, 2) <= row.target
-
-
-def figure(value: float | str | None) -> str:
-    """A value for people."""
-    match value:
-        case None:
-            return "never"
-        case str():
-            return value
-        case int():
-            return f"{value:,}"
-        case _:
-            return f"{value:,.0f}" if value >= 1000 else f"{value:.2f}" if value < 10 else f"{value:.1f}"
-
-
-def _facts(row: Row, runs: Sequence[Run]) -> str:
-    facts = [f"{name} {figure(value)}" for name, value in median(runs).facts.items()]
-    facts += [f"**broken: {promise}**" for promise in sorted({promise for run in runs for promise in run.broken})]
-    load = statistics.median(run.load for run in runs)
-    facts += [f"load {load:.1f}"] if load else []
-    return f"- `{row.name}`: {'; '.join(facts)}"
-
-
-def _who(by_cell: dict[tuple[str, str], list[Run]]) -> list[str]:
-    """A line for each phone: its version, its PBX, when."""
-    lines = []
-    for name, kind in PEERS.items():
-        runs = [run for (_, peer), found in by_cell.items() if peer == name for run in found]
-        if runs:
-            versions, pbxs, dates = ({getattr(run, what) for run in runs} for what in ("version", "pbx", "date"))
-            known = ", ".join(sorted(versions)), ", ".join(sorted(pbxs)), ", ".join(sorted(dates))
-            rows = {run.row for run in runs}
-            helpless = {run.row for run in runs if _helpless(run)}
-            human = f"a human was needed in {len(helpless)} of {len(rows)} rows"
-            lines.append(f"- {kind.title} {known[0]} behind {known[1]}, {known[2]}, {len(runs)} runs: {human}")
-    return lines
+def _helpless_rows(runs: Iterable[Run]) -> str:
+    """In how many rows a phone had not come back by itself when the run ended."""
+    runs = list(runs)
+    helpless = {run.row for run in runs if _helpless(run)}
+    return f"a human was needed in {len(helpless)} of {len({run.row for run in runs})} rows"
 
 
 def _helpless(run: Run) -> bool:
-    """Whether the phone had not come back by itself when the run ended."""
     never = run.seconds is None and row(run.row).none == "never"
     return (never or run.facts.get("rings after it in") == "never") and not run.broke
-
-
-def _cell_of(run: Run) -> tuple[str, str]:
-    return run.row, run.peer
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -23,6 +23,7 @@ from bench.resilience import table
 from bench.resilience.records import BROKE, Run
 from bench.resilience.stage import NotSetError, Outcome, Trial
 from bench.resilience.world import World
+from bench.table import figure
 from tests.lab import root
 
 if TYPE_CHECKING:
@@ -149,5 +150,5 @@ def _run(job: Job, stand: _Stand) -> tuple[Run, bool]:
         spent_s=round(spent, 1),
     )
     facts = {**run.facts, **({"broken": run.broken} if run.broken else {})}
-    print(f"{job.row} {job.peer}: {table.figure(run.seconds)} {facts} [{spent:.0f} s]", file=sys.stderr, flush=True)
+    print(f"{job.row} {job.peer}: {figure(run.seconds)} {facts} [{spent:.0f} s]", file=sys.stderr, flush=True)
     return run, begun

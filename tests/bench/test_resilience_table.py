@@ -9,6 +9,7 @@ import pytest
 from bench.peers.registry import PEERS
 from bench.resilience import records, table
 from bench.resilience.records import Run
+from bench.table import cell, within, write_into
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +49,7 @@ RESET = table.row("reset")
     ],
 )
 def test_a_cell_is_the_median_with_its_range(runs: list[Run], said: str) -> None:
-    assert table.cell(runs) == said
+    assert cell(runs) == said
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_a_cell_is_the_median_with_its_range(runs: list[Run], said: str) -> None
 )
 def test_one_never_or_a_late_median_misses_the_target(runs: list[Run], kept: bool) -> None:
     assert RESET.target == 1.0
-    assert table.within(RESET, runs) is kept
+    assert within(RESET.target, runs) is kept
 
 
 def test_the_table_marks_what_is_missed_and_what_is_broken() -> None:
@@ -84,6 +85,15 @@ def test_runs_survive_their_file(tmp_path: Path) -> None:
     records.save(path, runs)
     assert records.load(path) == runs
     assert len(path.read_text().splitlines()) == len(runs) + 2
+
+
+def test_a_table_goes_between_its_marks(tmp_path: Path) -> None:
+    path = tmp_path / "some.md"
+    path.write_text("before\n<!-- one: begin -->\nold\n<!-- one: end -->\nafter\n")
+    write_into(path, "one", "| new |\n")
+    assert path.read_text() == "before\n<!-- one: begin -->\n\n| new |\n\n<!-- one: end -->\nafter\n"
+    with pytest.raises(ValueError, match="no marks"):
+        write_into(path, "two", "")
 
 
 def test_every_row_has_a_name_of_its_own() -> None:
