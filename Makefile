@@ -110,11 +110,13 @@ bench-call: venv system  ## figures of a call: start, ctl round trip, CPU, memor
 bench-secure: venv system  ## what encryption costs: CPU against a plain call, memory, answer to first packet
 	$(BIN)/python -m bench.secure
 
-# QUICK=1 takes fewer clips, PART=virtual or PART=live one half. PESQ comes as source and needs a compiler.
-bench-media: venv system  ## what is heard under loss, jitter and drift (PESQ), and when: mouth to ear, pacing, CPU; one table
+# QUICK=1 takes fewer clips, PART=virtual or PART=live one half, MINUTES=10 adds a call of ten, PHONES=offhook,baresip
+# leaves others out, DOCUMENT=1 writes docs/sound.md. PESQ comes as source and needs a compiler.
+bench-media: venv system  ## what is heard under loss, jitter and drift (PESQ), and when, beside other phones; one table
 	$(call apt_packages,$(BENCH_PACKAGES),the scores of bench-media)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
-	$(BIN)/python -m bench.media $(if $(QUICK),--quick) $(if $(PART),--$(PART))
+	$(BIN)/python -m bench.media $(if $(QUICK),--quick) $(if $(PART),--$(PART)) \
+	  $(if $(PHONES),--phones $(PHONES)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(DOCUMENT),--document)
 
 interop: venv system  ## calls with a browser's phone (headless Chromium, jssip), both ways; needs Node 20 and Chromium
 	$(BIN)/python -m bench.browser

@@ -31,23 +31,24 @@ from tests.audio.sound import likeness, local_likeness, speech
 from tests.lab.sound import SoundServer, why_unavailable
 
 _RATE = 16000
-_CHUNK_BYTES = 320
 _SPEECH_S = 4.0
 
 
 class Recorder:
     """A source's samples on the monotonic clock."""
 
-    def __init__(self, server: SoundServer, source: str) -> None:
+    def __init__(self, server: SoundServer, source: str, rate: int = _RATE) -> None:
+        self._rate = rate
         self._process = subprocess.Popen(
             [
-                *("parec", "--raw", "--format=s16le", f"--rate={_RATE}", "--channels=1"),
+                *("parec", "--raw", "--format=s16le", f"--rate={rate}", "--channels=1"),
                 *("--latency-msec=10", f"--device={source}"),
             ],
             stdout=subprocess.PIPE,
             env=server.client_environment(),
         )
         self._data = bytearray()
+        self._arrivals: list[tuple[float, int]] = []
         self.began = float("inf")
         """When its first sample was taken, plus the recorder's own delay."""
 
@@ -56,9 +57,16 @@ class Recorder:
 
     def _run(self) -> None:
         assert self._process.stdout is not None
-        while data := self._process.stdout.read(_CHUNK_BYTES):
+        while data := self._process.stdout.read(self._rate // 50):  # 10 ms
             self._data += data
-            self.began = min(self.began, time.monotonic() - len(self._data) / 2 / _RATE)
+            began = time.monotonic() - len(self._data) / 2 / self._rate
+            self.began = min(self.began, began)
+            self._arrivals.append((began, len(self._data) // 2))
+
+    def place(self, at: float, seconds: float) -> int:
+        """The sample taken at a time, by what came in so many seconds from then: a busy server adds and drops some."""
+        near = [began for began, count in self._arrivals if at <= began + count / self._rate <= at + seconds]
+        return round((at - min(near, default=self.began)) * self._rate)
 
     def stop(self) -> np.ndarray[Any, np.dtype[np.int16]]:
         """Its samples."""

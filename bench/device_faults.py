@@ -1,4 +1,4 @@
-"""What happens to a call when its sound devices fail: `python -m bench.device_faults`.
+"""What happens to a call when its sound devices fail: `python -m bench.device_faults [--json]`.
 
     headset pulled      the sink of the earpiece is unloaded, and loaded again 2 s later
     server killed       the sound server dies, and is started again 2 s later
@@ -17,11 +17,11 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from bench.rtp_pacing import _SO_TIMESTAMPNS, _stamp
+from bench.rtp_pacing import SO_TIMESTAMPNS, stamp
 from tests.lab.sound import SoundServer, why_unavailable
 from tests.lab.waiting import wait_until
 
@@ -38,7 +38,7 @@ class FarEnd:
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._socket.bind(("127.0.0.1", 0))
         self.ports = {"rtp_port": self._socket.getsockname()[1], "rtcp_port": 9}
         self.arrivals: list[tuple[float, int]] = []
@@ -47,7 +47,7 @@ class FarEnd:
     def _run(self) -> None:
         while True:
             data, ancillary, _, source = self._socket.recvmsg(2048, 128)
-            self.arrivals.append((_stamp(ancillary), struct.unpack_from("!H", data, 2)[0]))
+            self.arrivals.append((stamp(ancillary), struct.unpack_from("!H", data, 2)[0]))
             self._socket.sendto(data[:8] + struct.pack("!I", 0xEC40EC40) + data[12:], source)
 
     def gap_ms(self, since: int) -> tuple[float, int]:
@@ -147,14 +147,25 @@ def _plug_all(server: SoundServer) -> None:
         server.plug(sink)
 
 
+FAULTS: tuple[tuple[str, Callable[[SoundServer], None], Callable[[SoundServer], None], float], ...] = (
+    ("headset pulled", _unplug_all, _plug_all, _AWAY_S),
+    ("server killed", SoundServer.kill, SoundServer.start, _AWAY_S),
+    ("server frozen 10 s", SoundServer.freeze, SoundServer.thaw, _FROZEN_S),
+)
+
+
 def main() -> int:
     """Measure and print."""
     if reason := why_unavailable():
         print(f"not measured: {reason}", file=sys.stderr)
         return 1
-    print(f"headset pulled   {fault(_unplug_all, _plug_all, _AWAY_S)}", flush=True)
-    print(f"server killed    {fault(SoundServer.kill, SoundServer.start, _AWAY_S)}", flush=True)
-    print(f"server frozen    {fault(SoundServer.freeze, SoundServer.thaw, _FROZEN_S)}", flush=True)
+    rows = {}
+    for name, begin, end, away_s in FAULTS:
+        rows[name] = row = fault(begin, end, away_s)
+        if "--json" not in sys.argv:
+            print(f"{name:<20} {row}", flush=True)
+    if "--json" in sys.argv:
+        print(json.dumps({name: asdict(row) for name, row in rows.items()}))
     return 0
 
 

@@ -30,7 +30,7 @@ from audio.engine import AudioEngine, AudioSettings
 from sipcore.media import PCMU, Direction, MediaParameters
 from tests.lab.sound import SoundServer
 
-_SO_TIMESTAMPNS = 35
+SO_TIMESTAMPNS = 35
 _WARM_UP_PACKETS = 100
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -44,7 +44,7 @@ def main() -> int:
     parser.add_argument("--plain", action="store_true", help="without real-time scheduling, as where it is forbidden")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    burners = [multiprocessing.Process(target=_burn, daemon=True) for _ in range(arguments.busy)]
+    burners = [multiprocessing.Process(target=burn, daemon=True) for _ in range(arguments.busy)]
     for burner in burners:
         burner.start()
     try:
@@ -71,7 +71,7 @@ def measure(seconds: float, device: str = "synthetic", *, plain: bool = False) -
 
 def _measure(seconds: float, device: str, environment: dict[str, str], plain: bool) -> dict[str, Any]:
     far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    far.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    far.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     far.bind(("127.0.0.1", 0))
     far.settimeout(5.0)
     port = far.getsockname()[1]
@@ -91,7 +91,7 @@ def _measure(seconds: float, device: str, environment: dict[str, str], plain: bo
             data, ancillary, _, source = far.recvmsg(2048, 128)
         except TimeoutError:
             break
-        arrivals.append(_stamp(ancillary))
+        arrivals.append(stamp(ancillary))
         sequence.append(struct.unpack_from("!H", data, 2)[0])
         far.sendto(data, source)  # an echo, so that the engine has something to play
         if len(arrivals) == _WARM_UP_PACKETS:
@@ -101,8 +101,8 @@ def _measure(seconds: float, device: str, environment: dict[str, str], plain: bo
             break
     child.terminate()
     child.wait(5)
-    deviations = _deviations(arrivals[_WARM_UP_PACKETS:])
-    bare = _deviations(floor.arrivals())
+    deviations = off_by_ms(arrivals[_WARM_UP_PACKETS:])
+    bare = off_by_ms(floor.arrivals())
     expected = ((sequence[-1] - sequence[0]) & 0xFFFF) + 1
     return {
         "packets": len(arrivals),
@@ -123,7 +123,7 @@ class _Floor:
 
     def __init__(self, seconds: float) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self._socket.bind(("127.0.0.1", 0))
         port = self._socket.getsockname()[1]
@@ -137,7 +137,7 @@ class _Floor:
         stamps: list[float] = []
         while True:
             try:
-                stamps.append(_stamp(self._socket.recvmsg(16, 128)[1]))
+                stamps.append(stamp(self._socket.recvmsg(16, 128)[1]))
             except BlockingIOError:
                 return stamps
 
@@ -151,14 +151,15 @@ def _bare_loop(port: int, seconds: float) -> None:
         time.sleep(max(0.0, deadline - time.monotonic()))
 
 
-def _deviations(arrivals: list[float]) -> list[float]:
+def off_by_ms(arrivals: list[float]) -> list[float]:
     """How far each interval is from 20 ms, sorted."""
     return sorted(abs((b - a) * 1000 - 20.0) for a, b in pairwise(arrivals))
 
 
-def _stamp(ancillary: list[tuple[int, int, bytes]]) -> float:
+def stamp(ancillary: list[tuple[int, int, bytes]]) -> float:
+    """When the kernel had a datagram, as Unix time."""
     for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
             seconds, nanoseconds = struct.unpack("qq", data[:16])
             return float(seconds + nanoseconds * 1e-9)
     return time.time()
@@ -181,7 +182,8 @@ def _forbidden(*arguments: object) -> None:
     raise PermissionError
 
 
-def _burn() -> None:
+def burn() -> None:
+    """Use a whole core."""
     while True:
         pass
 

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import tomlkit
-from tomlkit.exceptions import TOMLKitError
-
 from phone.config_layers import ConfigError
 from phone.private_file import replace_private
 from phone.protocol.phrases import Phrase
@@ -23,6 +20,10 @@ HEADING = "Offhook's settings. Passwords have no place here; see offhook config 
 
 def edited(text: str, changes: Mapping[tuple[str, str], Any]) -> str:
     """``text`` with each (section, name) set to its value; None takes a key out. Raises ConfigError for no TOML."""
+    # Loaded for who changes a setting: an engine that only calls goes without its memory.
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
     try:
         document = tomlkit.parse(text)
     except TOMLKitError as error:

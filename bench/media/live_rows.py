@@ -1,6 +1,7 @@
-"""The rows in real time: through sound devices and sockets, by the benches that measure one thing each.
+"""The rows in real time: every phone through sound devices and sockets, against one far end, in the same minutes.
 
-Each runs in a process of its own, one after the other; what cannot be measured here is a row without a value.
+Each part runs in a process of its own. What measures time runs alone, phone after phone; only the clips are listened
+to by all phones at once, at sound servers of their own. What cannot be measured is a row without a value.
 """
 
 from __future__ import annotations
@@ -8,46 +9,152 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from bench.media.phones import PHONES
 from bench.media.table import Figure
+from tests.lab.sound import why_unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-_PATIENCE_S = 600
+_PATIENCE_S = 900
+_LOSSES = ("loss 1 %", "loss 3 %", "loss 5 %", "loss 10 %", "burst loss 5 %")
 
 
-def rows(*, quick: bool) -> Iterator[Figure]:
-    """All of them."""
-    runs = "1" if quick else "5"
-    late, why = _measured("bench.audio_loop", "--runs", runs)
-    for name, title, target in (
-        ("mouth to ear, ms", "mouth to ear", "<= 85"),
-        ("round trip, ms", "round trip over an echo", "<= 110"),
+class Measured:
+    """All phones' figures of one part of :mod:`bench.media.live`."""
+
+    def __init__(self, part: str, phones: Sequence[str], *arguments: str, together: bool = False) -> None:
+        command = ("bench.media.live",)
+        with ThreadPoolExecutor(len(phones) if together else 1) as pool:
+            found = list(pool.map(lambda phone: measured(*command, phone, part, *arguments), phones))
+        self._figures = dict(zip(phones, (figures for figures, _ in found), strict=True))
+        self._why = dict(zip(phones, (why for _, why in found), strict=True))
+
+    def of(self, phone: str, key: str) -> float | None:
+        """One figure."""
+        value = self._figures[phone].get(key)
+        return None if value is None else float(value)
+
+    def row(self, title: str, key: str, unit: str = "", target: str = "", *, digits: int = 2, note: str = "") -> Figure:
+        """The row of a figure that all phones have."""
+        others = {PHONES[name].title: self.of(name, key) for name in self._figures if name != "offhook"}
+        failures = [f"{PHONES[name].title}: {why}" for name, why in self._why.items() if why]
+        return Figure(
+            title=title,
+            value=self.of("offhook", key),
+            unit=unit,
+            target=target,
+            digits=digits,
+            note="; ".join([*([note] if note else []), *failures]),
+            others=others,
+        )
+
+    def runs(self, key: str) -> str:
+        """Offhook's single runs."""
+        return f"runs {self._figures['offhook'].get(key, '')}"
+
+
+def installed(wanted: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The phones that can be measured, and a line for each that cannot."""
+    there = [name for name in wanted if PHONES[name].version()]
+    missing = [f"{PHONES[name].title} is not installed: {PHONES[name].install}" for name in wanted if name not in there]
+    return there, missing
+
+
+def rows(phones: Sequence[str], *, quick: bool, minutes: float = 0.0) -> Iterator[tuple[str, Iterator[Figure]]]:
+    """Groups of them."""
+    if reason := why_unavailable():
+        print(f"The rows in real time are not measured: {reason}.", file=sys.stderr)
+        return
+    runs = "1" if quick else "3"
+    yield "Delay, through devices", _late(phones, runs)
+    yield "The wire", _signals(phones)
+    yield "In a call", _steady(phones, "8" if quick else "20")
+    yield "What is heard, through devices", _quality(phones, "1" if quick else "3")
+    yield "Memory by what is loaded", _memory()
+    yield "Sound devices that fail in a call", _faults()
+    if minutes:
+        yield f"A call of {minutes:g} minutes", _long(minutes)
+
+
+def _late(phones: Sequence[str], runs: str) -> Iterator[Figure]:
+    got = Measured("late", phones, "--runs", runs)
+    for title, target in (
+        ("mouth to ear", "<= 85"),
+        ("mouth to ear, devices found idle", "<= 85"),
+        ("round trip", "<= 110"),
     ):
-        note = why or f"runs {late.get(name.replace('ms', 'runs'))}"
-        yield Figure(title=title, value=late.get(name), unit="ms", target=target, digits=0, note=note)
-    seconds = "8" if quick else "30"
-    yield from _pacing("in a call", ("--seconds", seconds, "--device", "default"), "<= 0.6", "<= 3", memory="<= 45")
-    yield from _pacing("beside two busy loops", ("--seconds", seconds, "--busy", "2"), "<= 2.3", "<= 5")
+        note = got.runs(f"{title}, runs")
+        yield got.row(title, f"{title}, ms", "ms", target, digits=0, note=note)
 
 
-def _pacing(name: str, arguments: tuple[str, ...], p99: str, worst: str, *, memory: str = "") -> Iterator[Figure]:
-    figures, why = _measured("bench.rtp_pacing", *arguments)
-    bare = figures.get("a bare loop's p99")
-    note = why or f"a bare loop beside it: {bare:.2f} ms"
-    key = "deviation from 20 ms, p99"
-    yield Figure(title=f"{name}: RTP interval off by, p99", value=figures.get(key), unit="ms", target=p99, note=note)
-    key = "deviation from 20 ms, worst"
-    yield Figure(title=f"{name}: RTP interval off by, worst", value=figures.get(key), unit="ms", target=worst)
-    yield Figure(title=f"{name}: packets missing", value=figures.get("missing"), target="<= 0", digits=0)
-    if memory:
-        yield Figure(title=f"{name}: CPU of one core", value=figures.get("CPU of one core, %"), unit="%", digits=1)
-        yield Figure(title=f"{name}: PSS", value=figures.get("PSS, MB"), unit="MB", target=memory, digits=1)
+def _signals(phones: Sequence[str]) -> Iterator[Figure]:
+    got = Measured("signals", phones)
+    yield got.row("200 OK to first RTP", "200 to first RTP, ms", "ms", "<= 30", digits=1)
+    yield got.row("far BYE to 200 OK", "far BYE to 200, ms", "ms", "<= 5", digits=1)
+    yield got.row("hang-up to BYE", "hang-up to BYE, ms", "ms", "<= 5", digits=1)
 
 
-def _measured(module: str, *arguments: str) -> tuple[dict[str, Any], str]:
+def _steady(phones: Sequence[str], seconds: str) -> Iterator[Figure]:
+    got = Measured("steady", phones, "--seconds", seconds)
+    for key, title, p99, worst in (
+        ("quiet", "", "<= 0.6", "<= 3"),
+        ("busy", "beside two busy loops: ", "<= 2.3", "<= 5"),
+        ("console", "with the console repainting: ", "<= 0.6", "<= 3"),
+    ):
+        load = got.of("offhook", f"{key}: load")
+        note = "" if load is None else f"load {load:.1f}"
+        yield got.row(f"{title}RTP interval off by, p99", f"{key}: off p99, ms", "ms", p99, note=note)
+        yield got.row(f"{title}RTP interval off by, worst", f"{key}: off worst, ms", "ms", worst)
+        yield got.row(f"{title}packets missing", f"{key}: missing", "", "<= 0", digits=0)
+    baresip = got.of("baresip", "quiet: CPU %") if "baresip" in phones else None
+    target = "" if baresip is None else f"<= {2 * baresip:.1f}"
+    yield got.row("CPU of one core", "quiet: CPU %", "%", target, digits=1, note="target: twice baresip's")
+    yield got.row("PSS", "quiet: PSS MB", "MB", "<= 45", digits=1)
+
+
+def _quality(phones: Sequence[str], clips: str) -> Iterator[Figure]:
+    got = Measured("quality", phones, "--runs", clips, together=True)
+    yield got.row("PESQ, clean", "clean: PESQ", "", ">= 4.1", note=got.runs("clean: scores"))
+    yield got.row("PESQ, jitter 60 ms", "jitter 60 ms: PESQ", "", ">= 4.1", note=got.runs("jitter 60 ms: scores"))
+    for name in _LOSSES:
+        yield got.row(f"PESQ, {name}", f"{name}: PESQ", note=got.runs(f"{name}: scores"))
+    yield got.row("wire to ear, clean", "clean: delay, ms", "ms", digits=0)
+    yield got.row("wire to ear, jitter 60 ms", "jitter 60 ms: delay, ms", "ms", digits=0)
+
+
+def _memory() -> Iterator[Figure]:
+    figures, why = measured("bench.media.memory")
+    for name, size in figures.items():
+        yield Figure(title=name, value=size, unit="MB", digits=1)
+    auto, why_not = measured("bench.media.memory", "--media", "auto")
+    title = "all, where encryption stands by (media auto)"
+    yield Figure(title=title, value=auto.get("all"), unit="MB", digits=1, note=why or why_not)
+
+
+def _faults() -> Iterator[Figure]:
+    figures, why = measured("bench.device_faults")
+    for name in ("headset pulled", "server killed", "server frozen 10 s"):
+        row = figures.get(name, {})
+        yield Figure(
+            title=f"{name}: told after", value=row.get("told_ms"), unit="ms", target="<= 1000", digits=0, note=why
+        )
+        yield Figure(title=f"{name}: sound back after", value=row.get("back_ms"), unit="ms", target="<= 2000", digits=0)
+        title = f"{name}: longest time without RTP"
+        yield Figure(title=title, value=row.get("gap_ms"), unit="ms", target="<= 40", digits=0)
+        yield Figure(title=f"{name}: packets missing", value=row.get("missing"), target="<= 0", digits=0)
+
+
+def _long(minutes: float) -> Iterator[Figure]:
+    got = Measured("long", ("offhook",), "--seconds", str(60 * minutes))
+    yield got.row("PSS grows by", "grown, MB", "MB", "<= 1", digits=1, note="from the first minute's end")
+    yield got.row("packets missing", "missing", "", "<= 0", digits=0)
+
+
+def measured(module: str, *arguments: str) -> tuple[dict[str, Any], str]:
     """The figures of a bench, or none and why."""
     command = (sys.executable, "-m", module, *arguments, "--json")
     try:

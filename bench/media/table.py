@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le}
 
@@ -22,6 +22,8 @@ class Figure:
     target: str = ""
     digits: int = 2
     note: str = ""
+    others: Mapping[str, float | None] = field(default_factory=dict)
+    """What other phones took in the same run, by title."""
 
     @property
     def good(self) -> bool | None:
@@ -40,19 +42,44 @@ class Figure:
             "target": self.target,
             "good": self.good,
             "note": self.note,
+            "others": dict(self.others),
         }
 
 
-def line(figure: Figure) -> str:
+def line(figure: Figure, peers: Sequence[str] = ()) -> str:
     """One line of the table."""
-    value = "not measured" if figure.value is None else f"{figure.value:.{figure.digits}f} {figure.unit}".rstrip()
     mark = {True: "yes", False: "NO", None: ""}[figure.good]
-    return f"{figure.title:<44} {value:>14}  {figure.target:>8}  {mark:<3}  {figure.note}".rstrip()
+    others = "".join(f"{_value(figure, figure.others.get(peer), '–'):>12}" for peer in peers)
+    value = _value(figure, figure.value, "not measured")
+    return f"{figure.title:<46} {value:>14}{others}  {figure.target:>8}  {mark:<3}  {figure.note}".rstrip()
 
 
-def heading(text: str) -> str:
+def heading(text: str, peers: Sequence[str] = ()) -> str:
     """The line above a group of rows."""
-    return f"\n{text:<44} {'Offhook':>14}  {'target':>8}  met"
+    return f"\n{text:<46} {'Offhook':>14}{''.join(f'{peer:>12}' for peer in peers)}  {'target':>8}  met"
+
+
+def markdown(groups: Mapping[str, Sequence[Figure]], peers: Sequence[str]) -> str:
+    """The same for a document."""
+    lines = []
+    for title, figures in groups.items():
+        shown = peers if any(figure.others for figure in figures) else ()
+        lines += [f"### {title}", "", _row(["", "target", "Offhook", *shown, ""]), _row(["---"] * (4 + len(shown)))]
+        for figure in figures:
+            value = _value(figure, figure.value, "not measured") + (" **missed**" if figure.good is False else "")
+            others = [_value(figure, figure.others.get(peer), "–") for peer in shown]
+            target = figure.target.replace("<=", "≤").replace(">=", "≥")
+            lines.append(_row([figure.title, target, value, *others, figure.note]))
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _value(figure: Figure, value: float | None, absent: str) -> str:
+    return absent if value is None else f"{value:.{figure.digits}f} {figure.unit}".rstrip()
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def missed(figures: Iterable[Figure]) -> list[Figure]:

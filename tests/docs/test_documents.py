@@ -20,8 +20,10 @@ from phone.protocol import events as ev
 from tui.actions import ACTIONS, BY_ID, key_label, keymap
 
 ROOT = Path(__file__).resolve().parents[2]
-README, GUIDE, RESILIENCE = (ROOT / name for name in ("README.md", "docs/guide.md", "docs/resilience.md"))
-DOCUMENTS = (README, GUIDE, RESILIENCE)
+README, GUIDE, RESILIENCE, SOUND = (
+    ROOT / name for name in ("README.md", "docs/guide.md", "docs/resilience.md", "docs/sound.md")
+)
+DOCUMENTS = (README, GUIDE, RESILIENCE, SOUND)
 
 LABELS = {key_label(key.strip()): action.id for action in ACTIONS for key in action.keys.split(",")}
 NOT_ACTIONS = {"Ctrl+P", "Enter", "Tab", "Esc", "Escape"}
