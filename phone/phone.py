@@ -276,6 +276,8 @@ class Phone:
                     mos=None if figures.mos is None else round(figures.mos, 2),
                     loss=round(figures.loss, 4),
                     jitter_ms=round(figures.jitter_ms, 1),
+                    underruns=figures.underruns,
+                    overruns=figures.overruns,
                     rtt_ms=None if figures.rtt_ms is None else round(figures.rtt_ms, 1),
                 )
                 if media != call.media:

@@ -65,6 +65,12 @@ class MediaStatistics:
     concealed: float = 0.0
     """Fraction of the playout that was made up, over about the last ten seconds, 0 to 1."""
 
+    underruns: int = 0
+    """Times a sound device had less ready, or left to play, than was due while it served this call."""
+
+    overruns: int = 0
+    """Times so much had piled up at a sound device that it was thrown away."""
+
     level_in_dbfs: float = -96.0
     """Microphone, RMS over about the last 300 ms, before mute."""
 

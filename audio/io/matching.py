@@ -285,6 +285,9 @@ class CaptureEnd:
         self.breaks = 0
         """Gaps in the sound since it first flowed."""
 
+        self.piles = 0
+        """Times so much lay ready that it was no jitter any more and was thrown away."""
+
         self.drained = 0
         """Samples thrown away because they had piled up."""
 
@@ -311,7 +314,9 @@ class CaptureEnd:
             self._pending = np.concatenate([self._pending, block])
         self._starved = False
         frame, self._pending = self._pending[: self._frame].copy(), self._pending[self._frame :]
-        self.drained += self._ring.skip(max(0, self._control.observe(self._ring.fill, self._source.reserve())))
+        surplus = self._control.observe(self._ring.fill, self._source.reserve())
+        self.piles += surplus > self._control.pile
+        self.drained += self._ring.skip(max(0, surplus))
         self._resampler.correction_ppm = self._control.correction_ppm
         return frame
 
@@ -362,6 +367,9 @@ class PlayoutEnd:
         self.breaks = 0
         """Ticks since whose last one the device found too little sound."""
 
+        self.piles = 0
+        """Times so much was waiting that it was no jitter any more and was not played."""
+
         self.drained = 0
         """Samples not played because too many were waiting."""
 
@@ -399,6 +407,7 @@ class PlayoutEnd:
             self._target.reserve()  # it was seen before the cut
             return
         surplus = self._control.observe(self._target.fill, self._target.reserve())
+        self.piles += surplus > self._control.pile
         if surplus > self._control.pile and self._target.flush():
             self.drained += surplus
             self._underruns = None

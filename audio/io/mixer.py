@@ -53,6 +53,11 @@ class Mixer:
         return self._microphone is not None or bool(self._speakers)
 
     @property
+    def ends(self) -> tuple[Microphone | Speaker | None, ...]:
+        """The open devices' ends."""
+        return self._microphone, *self._speakers.values()
+
+    @property
     def microphone_dead(self) -> bool:
         """Whether the open microphone gives nothing but one level, and has for a while."""
         return self._stillness.dead

@@ -16,11 +16,12 @@ import select
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, assert_never
 
 from audio.core import SAMPLE_RATE, Samples, Transmit, TransmitKind
 from audio.core.statistics import MediaStatistics
+from audio.io.breakups import BreakUps
 from audio.io.commands import (
     Activate,
     AddSession,
@@ -86,6 +87,12 @@ class _Call:
     sockets: MediaSockets
     recording: str | None = None
     microphone_dead: bool = False
+    breakups: BreakUps = field(default_factory=BreakUps)
+
+    def statistics(self, now: float) -> MediaStatistics:
+        """The session's, and what the devices had."""
+        devices = self.breakups
+        return replace(self.session.statistics(now), underruns=devices.underruns, overruns=devices.overruns)
 
 
 class MediaThread:
@@ -278,7 +285,7 @@ class MediaThread:
         now = time.monotonic()
         statistics = MediaStatistics()
         try:
-            statistics = call.session.statistics(now)
+            statistics = call.statistics(now)
             if self._quietly:
                 call.session.abandon()
             else:
@@ -401,7 +408,9 @@ class MediaThread:
         playout = self._guarded(call, session.tick, now, spoken, active=active, tone=tone if active else None)
         self._flush(call)
         if self._ticks % _SNAPSHOT_TICKS == 0 and session.call in self._calls:
-            self.statistics[session.call] = session.statistics(now)
+            if active:
+                call.breakups.look(self._mixer.ends)
+            self.statistics[session.call] = call.statistics(now)
             self._watch_microphone(call, active and session.listens)
         return playout if active and session.speaker is None else None
 

@@ -51,12 +51,12 @@ def line(figure: Figure, peers: Sequence[str] = ()) -> str:
     mark = {True: "yes", False: "NO", None: ""}[figure.good]
     others = "".join(f"{_value(figure, figure.others.get(peer), '–'):>12}" for peer in peers)
     value = _value(figure, figure.value, "not measured")
-    return f"{figure.title:<46} {value:>14}{others}  {figure.target:>8}  {mark:<3}  {figure.note}".rstrip()
+    return f"{figure.title:<55} {value:>14}{others}  {figure.target:>8}  {mark:<3}  {figure.note}".rstrip()
 
 
 def heading(text: str, peers: Sequence[str] = ()) -> str:
     """The line above a group of rows."""
-    return f"\n{text:<46} {'Offhook':>14}{''.join(f'{peer:>12}' for peer in peers)}  {'target':>8}  met"
+    return f"\n{text:<55} {'Offhook':>14}{''.join(f'{peer:>12}' for peer in peers)}  {'target':>8}  met"
 
 
 def markdown(groups: Mapping[str, Sequence[Figure]], peers: Sequence[str]) -> str:

@@ -213,6 +213,8 @@ def _calls(calls: list[Json]) -> list[str]:
             words.append("signalling lost, " + ("nothing heard" if call["media_silent"] else "audio up"))
         if (media := call["media"]) and media["mos"] is not None:
             words.append(f"MOS {media['mos']:.1f} loss {media['loss']:.1%} jitter {media['jitter_ms']:.0f} ms")
+        if media and (media["underruns"] or media["overruns"]):
+            words.append(f"device breaks {media['underruns']} too little {media['overruns']} too much")
         lines.append("  ".join(words))
     return lines
 

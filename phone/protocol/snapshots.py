@@ -75,6 +75,12 @@ class CallMedia:
     """Fraction of packets lost, 0 to 1."""
 
     jitter_ms: float = 0.0
+    underruns: int = 0
+    """Times a sound device had too little."""
+
+    overruns: int = 0
+    """Times a sound device had too much, and some was thrown away."""
+
     rtt_ms: float | None = None
 
 

@@ -158,6 +158,8 @@ class TestCalls:
         assert status_json(state, 100)["calls"][0]["media"] == {
             "mos": 4.4,
             "loss": 0.01,
+            "underruns": 0,
+            "overruns": 0,
             "jitter_ms": 3,
             "rtt_ms": None,
         }

@@ -1,4 +1,5 @@
-"""The quality line of the current call: codec, MOS in figures and dots, loss, jitter, round trip."""
+"""The quality line of the current call: codec, MOS in figures and dots, loss, jitter, round trip, breaks of the sound
+devices."""
 
 from __future__ import annotations
 
@@ -53,6 +54,8 @@ def quality_row(call: CallSlice | None) -> Row:
     row += [(_("  jitter {ms} ms").format(ms=round(media.jitter_ms)), "")]
     if media.rtt_ms is not None:
         row += [(_("  rtt {ms} ms").format(ms=round(media.rtt_ms)), "")]
+    if broken := media.underruns + media.overruns:
+        row += [(_("  device breaks {count}").format(count=broken), "warn")]
     return row
 
 

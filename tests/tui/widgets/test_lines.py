@@ -105,6 +105,9 @@ def test_how_to_leave_is_always_among_the_keys(language: str) -> None:
 def test_the_quality_line() -> None:
     call = IN_CALL.calls[0]
     assert joined(quality_row(call)) == "PCMU  MOS 4.3 ●●●●○ excellent  loss 0.1 %  jitter 6 ms  rtt 38 ms"
+    assert call.media is not None
+    broken = replace(call, media=replace(call.media, underruns=2, overruns=1))
+    assert joined(quality_row(broken)).endswith("rtt 38 ms  device breaks 3")
     assert joined(quality_row(replace(call, security="sdes", media=None))) == "PCMU SDES"
     assert quality_row(None) == []
     assert quality_row(replace(call, codec=None)) == []
