@@ -15,6 +15,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from audio.io import rtkit
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -60,9 +62,10 @@ class RealtimeGuard:
 
 
 def raise_thread_priority() -> Callable[[], None]:
-    """Ask for real-time scheduling of the calling thread, or else a better nice value; the result undoes it.
+    """Ask for real-time scheduling of the calling thread, or else a better nice value, or else RealtimeKit for one; the
+    result undoes it.
 
-    Neither is needed to work: a desktop user usually gets one of them, a container often none.
+    None is needed to work: a desktop user usually gets one of them, a container often none.
     """
     thread = threading.get_native_id()
     if hasattr(os, "sched_setscheduler"):
@@ -75,13 +78,39 @@ def raise_thread_priority() -> Callable[[], None]:
         else:
             _log.debug("= real-time scheduling, priority %d", _PRIORITY)
             return lambda: _quietly(lambda: os.sched_setscheduler(0, policy, parameters))
+    before = os.getpriority(os.PRIO_PROCESS, thread)
     try:
-        before = os.getpriority(os.PRIO_PROCESS, thread)
         os.setpriority(os.PRIO_PROCESS, thread, _NICE)
     except OSError as error:
         _log.debug("= no better nice value: %s", error)
-        return lambda: None
+        return _ask_rtkit(thread, before)
     return lambda: _quietly(lambda: os.setpriority(os.PRIO_PROCESS, thread, before))
+
+
+def _ask_rtkit(thread: int, before: int) -> Callable[[], None]:
+    """Have it asked on a thread of its own: the one in a hurry does not wait for an answer."""
+    undone = threading.Event()
+
+    def restore() -> None:
+        # Back to where it began nobody needs rights for.
+        _quietly(lambda: os.setpriority(os.PRIO_PROCESS, thread, before))
+
+    def ask() -> None:
+        try:
+            rtkit.raise_priority(thread, _NICE)
+        except rtkit.RefusedError as error:
+            _log.debug("= no help from rtkit: %s", error)
+            return
+        _log.debug("= nice %d by rtkit", _NICE)
+        if undone.is_set():
+            restore()
+
+    def undo() -> None:
+        undone.set()
+        restore()
+
+    threading.Thread(target=ask, name="rtkit", daemon=True).start()
+    return undo
 
 
 def keep_one_arena() -> None:

@@ -6,8 +6,13 @@ import gc
 import os
 import sys
 import threading
+from typing import TYPE_CHECKING
 
+from audio.io import rtkit
 from audio.io.realtime import SWITCH_INTERVAL_S, RealtimeGuard, raise_thread_priority
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_guard_holds_and_puts_everything_back() -> None:
@@ -67,3 +72,37 @@ def test_thread_priority_is_undone_for_that_thread_alone() -> None:
     thread.join(5)
     assert seen[0] == seen[1]
     assert (os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)) == ours
+
+
+def test_rtkit_is_asked_where_nothing_is_allowed_and_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a user without any rights: a bus's answer comes later and never holds the thread up."""
+    asked, answered = threading.Event(), threading.Event()
+    set_to: list[int] = []
+    nices: list[int] = []
+
+    def raise_priority(thread: int, nice: int) -> None:
+        nices.append(nice)
+        asked.set()
+        answered.wait(5)
+
+    def forbidden(*_: object) -> None:
+        raise PermissionError
+
+    def set_priority(_which: int, _who: int, nice: int) -> None:
+        if nice < 0:
+            raise PermissionError
+        set_to.append(nice)
+
+    monkeypatch.setattr(rtkit, "raise_priority", raise_priority)
+    monkeypatch.setattr(os, "sched_setscheduler", forbidden, raising=False)
+    monkeypatch.setattr(os, "setpriority", set_priority)
+    undo = raise_thread_priority()
+    assert asked.wait(5)
+    assert nices == [-11]
+    undo()
+    assert len(set_to) == 1
+    answered.set()
+    for thread in threading.enumerate():
+        if thread.name == "rtkit":
+            thread.join(5)
+    assert len(set_to) == 2, "granted after the call was over, and taken back"
