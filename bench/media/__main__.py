@@ -18,10 +18,10 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.document import write_into
 from bench.media import hour, live_rows, speech, virtual_rows
 from bench.media.phones import PHONES
 from bench.media.table import Figure, heading, line, markdown, missed
+from bench.table import write_into
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from bench.document import write_into
 from bench.media.far_end import FRAME, FarEnd
 from bench.media.live_rows import installed
 from bench.media.phones import PHONES
 from bench.media.table import Figure, heading, line, markdown, missed
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def figure(value: float | None, target: str = "<= 85") -> Figure:
@@ -45,16 +40,6 @@ def test_markdown_says_the_same() -> None:
     text = markdown({"Delay": [figure(90)], "Drift": [Figure(title="jump", value=1.0)]}, ["baresip"])
     assert "| mouth to ear | ≤ 85 | 90 ms **missed** | 299 ms |  |" in text
     assert "| jump |  | 1.00 |  |" in text, "no empty columns where no other phone was measured"
-
-
-def test_a_table_goes_between_its_marks(tmp_path: Path) -> None:
-    document = tmp_path / "sound.md"
-    document.write_text("before\n<!-- measured: begin -->\nold\n<!-- measured: end -->\nafter\n")
-    write_into(document, "measured", "new\n")
-    write_into(document, "measured", "new\n")
-    assert document.read_text() == "before\n<!-- measured: begin -->\n\nnew\n\n<!-- measured: end -->\nafter\n"
-    with pytest.raises(ValueError, match="has no marks for 'other'"):
-        write_into(document, "other", "new\n")
 
 
 def test_a_phone_that_is_missing_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
