@@ -197,7 +197,8 @@ def _resilience(settings: config_layers.Settings) -> Resilience:
         if ("resilience", item.name) in settings
     }
     values: dict[str, Any] = {
-        name: value if name.endswith("_attempts") else float(value) for name, value in given.items()
+        name: value if isinstance(value, bool) or name.endswith("_attempts") else float(value)
+        for name, value in given.items()
     }
     return dataclasses.replace(base, **values)
 

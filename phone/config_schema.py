@@ -97,6 +97,7 @@ def _seconds(name: str, *, may_be_zero: bool = False) -> Key:
 
 _RESILIENCE: dict[str, Key] = {
     "preset": Key(kind=Kind.TEXT, environment="OFFHOOK_PRESET", choices=("stable", "unstable", "mobile")),
+    "outbound": Key(kind=Kind.BOOLEAN, environment="OFFHOOK_OUTBOUND"),
     "register_expires": Key(kind=Kind.INTEGER, environment="OFFHOOK_REGISTER_EXPIRES", minimum=30, maximum=86400),
     **{name: _count(name) for name in ("register_attempts", "max_reconnection_attempts")},
     **{

@@ -148,6 +148,9 @@ class Resilience:
     probe_interval: float = 0.5
     """Least distance of two reachability probes between scheduled attempts; 0 turns probing off."""
 
+    outbound: bool = True
+    """Whether a second flow is kept where the registrar confirms RFC 5626."""
+
 
 _PRESETS: dict[str, dict[str, float]] = {
     "stable": {"max_reconnection_attempts": 10, "keep_alive_interval": 90.0},

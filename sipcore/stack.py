@@ -1,6 +1,6 @@
 """The SIP core of one account: everything below composed behind the sans-I/O contract.
 
-    receive ─▶ parser ─▶ TransactionLayer ─┬▶ Lifeline (flow, registration, keep-alive) ─┐
+    receive ─▶ parser ─▶ TransactionLayer ─┬▶ Outbound (flows, registration, keep-alive) ┐
     verbs ─────────────────────────────────┼▶ Calls (dialogs, sessions) ─────────────────┼▶ effects(), events()
     handle_timeout ────────────────────────┘                                             │
                                              MessageLog ◀── every message, redacted ─────┘
@@ -33,8 +33,8 @@ from sipcore.events import (
 )
 from sipcore.message.parse import Keepalive, MalformedMessage, StreamParser, parse_keepalive, parse_message
 from sipcore.message.uri import NameAddr
-from sipcore.resilience.lifeline import Lifeline, Output
-from sipcore.resilience.signalling import RetryStatus, SignallingDown, SignallingReady
+from sipcore.resilience.outbound import Outbound, OutboundOutput
+from sipcore.resilience.signalling import RetryStatus, SignallingDown, SignallingMoved, SignallingReady, StandbyDown
 from sipcore.trace import MessageLog, Way
 from sipcore.transaction.events import (
     AckReceived,
@@ -67,13 +67,13 @@ class StackSnapshot:
 
 
 class Stack:
-    """One account's signalling, on one flow at a time."""
+    """One account's signalling."""
 
     def __init__(self, config: StackConfig, credentials: Credentials, ids: IdSource) -> None:
         self._ids = ids
         self._layer = TransactionLayer(ids)
         self._authenticator = Authenticator(credentials, ids)
-        self._lifeline = Lifeline(config.account, config.resilience, ids, self._layer, self._authenticator)
+        self._outbound = Outbound(config.account, config.resilience, ids, self._layer, self._authenticator)
         settings = CallSettings(media_timeout=config.resilience.media_timeout, codecs=config.codecs)
         self._calls = Calls(config.account, ids, self._layer, self._authenticator, settings)
         self._parsers: dict[FlowId, StreamParser] = {}
@@ -91,12 +91,12 @@ class Stack:
 
     def register(self, now: float, *, attempts: int | None = None, delay_s: float | None = None) -> None:
         """Register now, in a new series of attempts (R1); connects first where that is needed."""
-        self._lifeline.register(now, attempts=attempts, delay_s=delay_s)
+        self._outbound.register(now, attempts=attempts, delay_s=delay_s)
         self._settle(now)
 
     def unregister(self, now: float) -> None:
         """Remove our binding and stay unregistered; the flow is closed unless a call needs it."""
-        self._lifeline.unregister(now)
+        self._outbound.unregister(now)
         self._settle(now)
 
     def retry_now(self, now: float) -> None:
@@ -105,19 +105,19 @@ class Stack:
 
     def set_credentials(self, credentials: Credentials, now: float) -> None:
         """Use another name or password from now on; tries at once unless unregistered."""
-        self._lifeline.set_credentials(credentials, now)
+        self._outbound.set_credentials(credentials, now)
         self._settle(now)
 
     def network_changed(self, online: bool, now: float, *, source_address: str | None = None) -> None:
         """The local network changed; ``source_address`` is what we would send from now, where it is known."""
-        self._lifeline.network_changed(online, now, source_address=source_address)
+        self._outbound.network_changed(online, now, source_address=source_address)
         self._settle(now)
 
     def resumed(self, gap_s: float, now: float) -> None:
         """The machine slept for ``gap_s`` until ``now``; to be told before anything else happens."""
         self._layer.resumed(gap_s)
         self._calls.resumed(gap_s)
-        self._lifeline.resumed(gap_s, now)
+        self._outbound.resumed(gap_s, now)
         self._settle(now)
 
     def shutdown(self, now: float) -> None:
@@ -129,14 +129,14 @@ class Stack:
             except LocalProtocolError:
                 pass  # it is ending already
         self._settle(now)
-        self._lifeline.unregister(now)
+        self._outbound.unregister(now)
         self._settle(now)
 
     # --- calls -------------------------------------------------------------------------------------------------
 
     def dial(self, target: str, media: LocalMedia, now: float, *, fallbacks: tuple[LocalMedia, ...] = ()) -> CallId:
         """Call ``target``; ``fallbacks`` are offered in turn where the media is refused. Must be registered."""
-        if not self._lifeline.may_call:
+        if not self._outbound.may_call:
             raise LocalProtocolError(Phrase("not registered: no call can be made now"))
         try:
             return self._calls.dial(target, media, now, fallbacks=fallbacks)
@@ -207,11 +207,11 @@ class Stack:
 
     def snapshot(self) -> StackSnapshot:
         """What another process needs to go on with this account; to be kept before effects are carried out."""
-        return StackSnapshot(binding=self._lifeline.snapshot(), calls=self._calls.snapshot())
+        return StackSnapshot(binding=self._outbound.snapshot(), calls=self._calls.snapshot())
 
     def restore_binding(self, kept: BindingSnapshot) -> None:
         """Before :meth:`start`: refresh the binding of another process; raises ParseError."""
-        self._lifeline.restore(kept)
+        self._outbound.restore(kept)
 
     def restore_call(self, kept: CallSnapshot, media: LocalMedia, now: float) -> None:
         """Go on with a call of another process; see :meth:`sipcore.dialog.calls.Calls.restore_call`."""
@@ -229,40 +229,41 @@ class Stack:
 
     def flow_opened(self, flow: FlowId, local_address: tuple[str, int], now: float) -> None:
         """OpenFlow succeeded; ``local_address`` is our end."""
-        server = self._lifeline.flow.server
-        if flow == self._lifeline.flow.flow and server.scheme in ("tcp", "tls"):
+        server = self._outbound.server_of(flow)
+        if server is not None and server.scheme in ("tcp", "tls"):
             self._parsers[flow] = StreamParser()
-        self._lifeline.flow_opened(flow, local_address, now)
-        if self._lifeline.contact is not None:
-            self._calls.reachable_at(NameAddr(uri=self._lifeline.contact))
+        self._outbound.flow_opened(flow, local_address, now)
+        lead = self._outbound.lead
+        if lead.flow.flow == flow and lead.contact is not None:
+            self._calls.reachable_at(NameAddr(uri=lead.contact))
         self._settle(now)
 
     def flow_failed(self, flow: FlowId, reason: str, now: float) -> None:
         """OpenFlow did not succeed; ``reason`` is one sentence for the user."""
-        self._lifeline.flow_failed(flow, reason, now)
+        self._outbound.flow_failed(flow, reason, now)
         self._settle(now)
 
     def flow_closed(self, flow: FlowId, reason: str, now: float) -> None:
         """An open flow ended without a CloseFlow."""
-        self._lifeline.flow_closed(flow, reason, now)
+        self._outbound.flow_closed(flow, reason, now)
         self._settle(now)
 
     def flow_pong(self, flow: FlowId, now: float) -> None:
         """A PingFlow was answered."""
-        self._lifeline.life(flow, now)
+        self._outbound.life(flow, now)
 
     def probe_result(self, server: ServerAddress, ok: bool, now: float) -> None:
         """What a ProbeServer found."""
-        self._lifeline.probe_result(server, ok, now)
+        self._outbound.probe_result(server, ok, now)
         self._settle(now)
 
     # --- network and clock -------------------------------------------------------------------------------------
 
     def receive(self, data: bytes, flow: FlowId, now: float) -> None:
         """Bytes of a stream, or one datagram or WebSocket message. Never raises for what they hold."""
-        if flow != self._lifeline.flow.flow or not self._lifeline.flow.is_open:
+        if not self._outbound.carries(flow):
             return
-        self._lifeline.life(flow, now)
+        self._outbound.life(flow, now)
         if (parser := self._parsers.get(flow)) is not None:
             self._receive_stream_untrusted(parser, data, flow, now)
         else:
@@ -275,12 +276,12 @@ class Stack:
         self._settle(now)
         self._calls.handle_timeout(now)
         self._settle(now)
-        self._lifeline.handle_timeout(now)
+        self._outbound.handle_timeout(now)
         self._settle(now)
 
     def next_timeout(self) -> float | None:
         """When :meth:`handle_timeout` is due, or None."""
-        parts = (self._layer, self._calls, self._lifeline)
+        parts = (self._layer, self._calls, self._outbound)
         return min((at for part in parts if (at := part.next_timeout()) is not None), default=None)
 
     def effects(self) -> list[Effect]:
@@ -298,36 +299,36 @@ class Stack:
     @property
     def transport_state(self) -> TransportState:
         """The transport as users see it."""
-        return self._lifeline.flow.shown
+        return self._outbound.lead.flow.shown
 
     @property
     def registration_state(self) -> RegistrationState:
         """The registration as users see it."""
-        return self._lifeline.registration.shown
+        return self._outbound.lead.registration.shown
 
     @property
     def server(self) -> ServerAddress:
         """The server of the flow, or the one that is tried next."""
-        return self._lifeline.flow.server
+        return self._outbound.lead.flow.server
 
     @property
     def local_address(self) -> str:
         """Our address towards the server as last known, for sound that goes on without signalling; empty at first."""
-        return self._lifeline.home
+        return self._outbound.lead.home
 
     @property
     def may_call(self) -> bool:
         """Whether :meth:`dial` would be accepted."""
-        return self._lifeline.may_call
+        return self._outbound.may_call
 
     def retry_status(self, now: float) -> RetryStatus | None:
         """What is being retried, and when next; None while nothing is."""
-        return self._lifeline.retry_status(now)
+        return self._outbound.retry_status(now)
 
     @property
     def finished(self) -> bool:
         """After :meth:`shutdown`: nothing is left to be said."""
-        return self._shutting_down and self._lifeline.at_rest
+        return self._shutting_down and self._outbound.at_rest
 
     @property
     def transactions(self) -> int:
@@ -341,7 +342,7 @@ class Stack:
             items = parser.feed(data)
         except ParseError as error:
             items = []
-            self._lifeline.flow_broken(flow, Phrase("the server's data makes no sense: {error}", error=str(error)), now)
+            self._outbound.flow_broken(flow, Phrase("the server's data makes no sense: {error}", error=str(error)), now)
         for item in items:
             match item:
                 case Keepalive():
@@ -371,7 +372,7 @@ class Stack:
         self._dispatch(message, flow, now)
 
     def _dispatch(self, message: Message, flow: FlowId, now: float) -> None:
-        self._lifeline.life(flow, now, sip=True)
+        self._outbound.life(flow, now, sip=True)
         self._layer.receive(message, flow, now)
         self._settle(now)
 
@@ -381,7 +382,7 @@ class Stack:
                 # RFC 5626 §4.4.1: "the server MUST respond with a single CRLF"; Asterisk pings its clients.
                 self._effects.append(Transmit(flow, _PONG))
             case Keepalive.PONG:
-                self._lifeline.life(flow, now, pong=True)
+                self._outbound.life(flow, now, pong=True)
             case _:
                 assert_never(keepalive)
 
@@ -394,27 +395,30 @@ class Stack:
         """Let the parts talk to each other until they have nothing more to say."""
         moved = True
         while moved:
-            moved = False
-            for event in self._layer.events():
-                self._on_transaction(event, now)
-                moved = True
+            moved = self._hear(now)
             for transmit in self._layer.transmits():
                 self.trace.record(Way.OUT, transmit.flow, transmit.data, now)
                 self._effects.append(transmit)
-            for output in self._lifeline.outputs():
-                self._on_lifeline(output, now)
+            for output in self._outbound.outputs(now):
+                self._on_outbound(output, now)
                 moved = True
             if said := self._calls.events():
                 self._events += said
                 moved = True
-            self._lifeline.calls_up(self._calls.urgent, now, needed=self._flow_is_needed)
+            self._outbound.calls_up(self._calls.urgent, now, needed=self._flow_is_needed)
+
+    def _hear(self, now: float) -> bool:
+        """Let everybody hear what became of their transactions; False if there was no news."""
+        for event in (news := self._layer.events()):
+            self._on_transaction(event, now)
+        return bool(news)
 
     def _on_transaction(self, event: TransactionEvent, now: float) -> None:
         match event:
             case ResponseReceived():
-                self._lifeline.on_outcome(event, now) or self._calls.on_response(event, now)
+                self._outbound.on_outcome(event, now) or self._calls.on_response(event, now)
             case TransactionTimedOut() | TransactionTransportFailed():
-                self._lifeline.on_outcome(event, now) or self._calls.on_failure(event, now)
+                self._outbound.on_outcome(event, now) or self._calls.on_failure(event, now)
             case RequestReceived() | AckReceived():
                 self._calls.on_request(event, now)
             case _:
@@ -425,13 +429,21 @@ class Stack:
         """Whether a call, or a BYE nobody has heard yet, wants the flow."""
         return bool(self._calls.live) or self._calls.pending_farewells > 0
 
-    def _on_lifeline(self, output: Output, now: float) -> None:
+    def _on_outbound(self, output: OutboundOutput, now: float) -> None:
         match output:
             case SignallingReady(flow=flow, contact=contact, secure=secure):
                 self._calls.flow_recovered(flow, NameAddr(uri=contact), now, secure=secure)
             case SignallingDown(flow=flow):
                 self._parsers.pop(flow, None)
                 self._calls.flow_lost(now)
+            case SignallingMoved(lost=lost, flow=flow, contact=contact, secure=secure):
+                self._parsers.pop(lost, None)
+                while self._hear(now):  # what was lost with the flow has to be known before anything is said again
+                    pass
+                self._calls.flow_moved(flow, NameAddr(uri=contact), now, secure=secure)
+            case StandbyDown(flow=flow):
+                self._parsers.pop(flow, None)
+                self._calls.standby_lost(flow, now)
             case OpenFlow() | Transmit() | PingFlow() | CloseFlow() | ProbeServer():
                 self._effects.append(output)
             case _:

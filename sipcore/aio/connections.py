@@ -98,8 +98,7 @@ class Connections:
         self._open: dict[FlowId, Connection] = {}
         self._opening: dict[FlowId, asyncio.Task[None]] = {}
         self._probes: set[asyncio.Task[None]] = set()
-        self.peer_address: str | None = None
-        """IP address of the far end of the last flow that opened."""
+        self._peers: dict[ServerAddress, str] = {}
 
     def carry_out(self, effect: Effect) -> None:
         """Do what an effect asks for. Effects on flows that are gone are ignored."""
@@ -120,6 +119,10 @@ class Connections:
                 task.add_done_callback(self._probes.discard)
             case _:
                 assert_never(effect)
+
+    def peer_address(self, server: ServerAddress) -> str | None:
+        """IP address of the far end of the last flow to ``server``; None before one opened."""
+        return self._peers.get(server)
 
     def ended(self, flow: FlowId, reason: str) -> None:
         """A connection ended by itself."""
@@ -165,7 +168,7 @@ class Connections:
             connection.close()  # closed while it opened
             return
         self._open[flow] = connection
-        self.peer_address = connection.peer_address
+        self._peers[server] = connection.peer_address
         self.listener.opened(flow, connection.local_address)
 
     async def _open_connection(self, server: ServerAddress, ear: _Ear | _DeafEar) -> Connection:

@@ -82,7 +82,9 @@ class UserAgent:
         self._connections = Connections(self._driver, options, ids)
         self._driver.attach(self._connections)
         self._monitor = (
-            NetworkMonitor(self._on_network, lambda: self._connections.peer_address) if monitor_network else None
+            NetworkMonitor(self._on_network, lambda: self._connections.peer_address(self.stack.server))
+            if monitor_network
+            else None
         )
         self._waiters: list[asyncio.Future[None]] = []
         self._finished: asyncio.Event = asyncio.Event()

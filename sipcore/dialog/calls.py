@@ -86,6 +86,22 @@ class Calls:
             usage.flow_recovered(now)
         self._registry.sweep()
 
+    def flow_moved(self, flow: FlowId, contact: NameAddr, now: float, *, secure: bool = False) -> None:
+        """The flow is gone, and ``flow`` serves in its place, registered: for nobody signalling was ever lost."""
+        self.set_flow(flow, contact, now, secure=secure)
+        for farewell in self._registry.farewells():
+            farewell.flow_recovered(now)
+        for usage in list(self._registry.calls.values()):
+            usage.flow_moved(now)
+        self._registry.sweep()
+
+    def standby_lost(self, flow: FlowId, now: float) -> None:
+        """A flow besides ours is gone: the calls that came by it are told of ours."""
+        for usage in list(self._registry.calls.values()):
+            if usage.flow == flow and self._core.flow is not None:
+                usage.flow_moved(now)
+        self._registry.sweep()
+
     # --- verbs ---------------------------------------------------------------------------------------------
 
     def dial(self, target: str, media: LocalMedia, now: float, *, fallbacks: tuple[LocalMedia, ...] = ()) -> CallId:
@@ -100,6 +116,7 @@ class Calls:
         if len(self._registry.calls) >= self._core.settings.max_calls:
             raise LocalProtocolError(Phrase("there are too many calls"))
         usage = self._registry.begin(State.CALLING)
+        usage.flow = self._core.flow
         usage.out = OutgoingInvite(usage.call, uri, media, fallbacks, self._registry.end_dialog)
         try:
             usage.out.start(now)

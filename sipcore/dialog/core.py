@@ -193,6 +193,11 @@ class Core:
 
     # --- headers -------------------------------------------------------------------------------------------
 
+    @property
+    def named_everywhere(self) -> bool:
+        """Whether our Contact is a GRUU: it leads to us by whatever flow there is (RFC 5627)."""
+        return self.contact is not None and self.contact.uri.param("gr") is not None
+
     def add_contact(self, message: Request | Response) -> None:
         """Put our Contact into a message that needs one (§8.1.1.8)."""
         if self.contact is not None:
@@ -201,7 +206,8 @@ class Core:
     def describe(self, message: Request | Response) -> None:
         """Say what we can do: Allow and Supported (§13.2.1, §13.3.1.4)."""
         message.headers.set("Allow", ALLOW)
-        message.headers.set("Supported", SUPPORTED)
+        # RFC 5627 §4.4: "a UA MUST include the 'gruu' option tag in a Supported header field" where it uses one.
+        message.headers.set("Supported", f"{SUPPORTED}, gruu" if self.named_everywhere else SUPPORTED)
 
 
 def set_body(message: Request | Response, body: bytes, content_type: str = SDP) -> None:

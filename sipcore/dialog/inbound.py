@@ -104,6 +104,7 @@ class Inbound:
         if len(self._registry.calls) >= self._core.settings.max_calls:
             return invite.response(486)
         usage = self._registry.begin(State.INCOMING)
+        usage.flow = event.flow
         try:
             if refusal := refusal_of_offer(invite, usage.call.timer):
                 self._registry.ended(usage.call.id)

@@ -90,6 +90,9 @@ class Modifier:
         self.vital = False
         """Set while the call has no sound before a re-INVITE succeeds: without, it is over."""
 
+        self._moved = False
+        """Whether the peer has not been told yet that another flow serves."""
+
         self._doubtful = 0
         """CSeq of the INVITE before the peer was lost: it may still wait for the ACK of that. -1: which was sent."""
 
@@ -128,6 +131,12 @@ class Modifier:
         """Repeat what was agreed, for the session timer or a new Contact."""
         self._wanted.refresh = True
         self.proceed(now)
+
+    def flow_moved(self) -> None:
+        """The flow our last INVITE went by is gone: the peer may still wait for its ACK, and has to hear of another."""
+        self._moved = True
+        if self._call.up and self._call.dialog is not None and not self._doubtful:
+            self._doubtful = self._call.dialog.invite_cseq
 
     def proceed(self, now: float) -> None:
         """Send what is wanted if the dialog is free."""
@@ -205,7 +214,7 @@ class Modifier:
             case Failure.TRANSPORT:
                 # Nobody refused anything: it is sent again when signalling is back.
                 self._take_back(wanted=True)
-            case Failure.TIMEOUT if self._call.reach.lost:
+            case Failure.TIMEOUT if self._owed:
                 # Nobody has said that the call is gone, and while it is heard it is not.
                 self._retry(now + self._call.reach.retry_after())
             case Failure.TIMEOUT:
@@ -232,6 +241,7 @@ class Modifier:
             return
         self._settle()
         self._doubtful = 0
+        self._moved = False
         if self.vital:
             self.vital = False
             call.reach.silent(None)
@@ -264,7 +274,7 @@ class Modifier:
         wait = self._wait_for(response)
         if wait is not None and self._acknowledge_doubtful(response):
             wait = _AFTER_ACK
-        if wait is not None and (self._glares < _MAX_GLARES or call.reach.lost):
+        if wait is not None and (self._glares < _MAX_GLARES or self._owed):
             self._glares += 1
             self._retry(now + wait)
         elif response.status == 422 and call.timer.refused(response):
@@ -306,9 +316,14 @@ class Modifier:
             except ParseError:
                 pass  # as if it had not been there
         # A PBX that has just come back needs our Contact as soon as it can take it.
-        if response.status >= 500 and self._call.reach.lost:
+        if response.status >= 500 and self._owed:
             return self._call.reach.retry_after()
         return _REFRESH_RETRY if response.status >= 500 and self._running.verb == "refresh" else None
+
+    @property
+    def _owed(self) -> bool:
+        """Whether the peer does not know the way to us, so that nothing less than an answer is the end of it."""
+        return self._moved or self._call.reach.lost
 
     def _retry(self, at: float) -> None:
         self._take_back(wanted=True)

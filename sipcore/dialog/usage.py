@@ -17,7 +17,7 @@ from sipcore.dialog.screening import ALLOW_EVENTS, capabilities
 from sipcore.dialog.session import Effect, Input, State
 from sipcore.dialog.transfer import Transfer, event_package
 from sipcore.errors import ParseError, Phrase
-from sipcore.events import CallEnded, CallId, CallState, DtmfInfoReceived, EndedBy, VerbFailed
+from sipcore.events import CallEnded, CallId, CallState, DtmfInfoReceived, EndedBy, FlowId, VerbFailed
 from sipcore.message.fields import Reason
 from sipcore.message.message import Request, Response
 from sipcore.transaction.events import TransactionId
@@ -59,6 +59,9 @@ class Usage:
         self.by_peer = ModifiedByPeer(self.call, self.modifier)
         self.out: OutgoingInvite | None = None
         self.incoming: IncomingInvite | None = None
+        self.flow: FlowId | None = None
+        """By which the peer knows the way to us."""
+
         self.replaced: Usage | None = None
         """The call that ends once this one is answered (RFC 3891)."""
 
@@ -254,6 +257,7 @@ class Usage:
 
     def flow_recovered(self, now: float) -> None:
         """Signalling is back: what waits for an ACK waits anew, and the peer learns our new Contact."""
+        self.flow = self._core.flow
         if self.incoming is not None:
             self.incoming.flow_recovered(now)
         self.by_peer.flow_recovered(now)
@@ -261,6 +265,14 @@ class Usage:
             self.modifier.refresh(now)
         else:
             self._ask_for_caller(now)
+
+    def flow_moved(self, now: float) -> None:
+        """The flow the peer knows is gone, and another serves.
+
+        A GRUU leads there already; whether the call is still known over there is worth the question all the same.
+        """
+        self.modifier.flow_moved()
+        self.flow_recovered(now)
 
     def _ask_for_caller(self, now: float) -> None:
         """Ask again and again whether a call that rings here is still there.

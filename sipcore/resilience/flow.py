@@ -9,6 +9,7 @@ accepts connections and then drops them is not hammered.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import deque
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from sipcore.resilience.flow_table import TRANSITIONS, Effect, Input, State
 from sipcore.resilience.servers import ServerList
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sipcore.config import Resilience, ServerAddress
     from sipcore.ids import IdSource
     from sipcore.resilience.episode import Episode
@@ -90,18 +93,31 @@ _SHOWN = {
 
 
 class FlowSupervisor:
-    """One per account. ``urgent`` is set by the owner while a call is up; it shortens every wait."""
+    """One per flow. ``urgent`` is set by the owner while a call is up; it shortens every wait."""
 
     def __init__(
-        self, servers: tuple[ServerAddress, ...], settings: Resilience, ids: IdSource, episode: Episode
+        self,
+        servers: tuple[ServerAddress, ...],
+        settings: Resilience,
+        ids: IdSource,
+        episode: Episode,
+        numbers: Iterator[FlowId] | None = None,
     ) -> None:
+        """``numbers`` are those of the flows, from 1 unless they are shared with other supervisors."""
         self._settings = settings
         self._episode = episode
         self._ids = ids
         self._servers = ServerList(servers)
         self._state = State.IDLE
         self._outputs: list[FlowOutput] = []
+        self.numbers = itertools.count(1) if numbers is None else numbers
         self.urgent = False
+        self.standby = False
+        """Whether another flow serves the user, so that this one has time and never gives up (RFC 5626 §4.5)."""
+
+        self.taken: ServerAddress | None = None
+        """The other flow's server, which is of use only where there is no further one."""
+
         self.online = True
         self.flow: FlowId = 0
         """The flow being opened or open; 0 where there is none."""
@@ -110,7 +126,6 @@ class FlowSupervisor:
         """Number of the running or last attempt in this series."""
         self.due_at: float | None = None
         """When the next attempt starts by itself."""
-        self._last_flow: FlowId = 0
         self._reason = ""
         self._proven = False
         self._ever_open = False
@@ -181,7 +196,7 @@ class FlowSupervisor:
     def reform(self, reason: str, now: float, *, avoid_s: float = 0.0) -> None:
         """Close the open flow, on which nobody answers, and open another at once; the series goes on."""
         self._reason = reason
-        if avoid_s > 0 or self._servers.other(self.server, now):
+        if avoid_s > 0 or self.other_server(now):
             self._servers.failed(self.server, now, avoid_s=avoid_s)
         if not self._proven and self._used_up:
             self.dead(self.flow, reason, now)
@@ -200,7 +215,11 @@ class FlowSupervisor:
 
     def other_server(self, now: float) -> bool:
         """Whether failing over is possible at once."""
-        return self._servers.other(self.server, now)
+        return self._servers.other(self.server, now, taken=self.taken)
+
+    def free_at(self, taken: ServerAddress) -> float | None:
+        """When a server other than ``taken`` may be tried; None where there is none."""
+        return self._servers.free_at(taken)
 
     def proven(self) -> None:
         """A registration succeeded on the open flow: the series is over and the server is trusted."""
@@ -235,7 +254,7 @@ class FlowSupervisor:
             self._outputs.append(TransportChanged(self._shown, self.server, reason))
         if self._used_up:
             self._handle(Input.FAILED_LAST, now)
-        elif self._servers.other(self.server, now):
+        elif self.other_server(now):
             self._handle(Input.FAILED_ELSEWHERE, now)
         else:
             self._handle(Input.FAILED, now)
@@ -305,7 +324,7 @@ class FlowSupervisor:
 
     @property
     def _used_up(self) -> bool:
-        return self.quiet or self.attempt >= self._settings.max_reconnection_attempts
+        return not self.standby and (self.quiet or self.attempt >= self._settings.max_reconnection_attempts)
 
     def _handle(self, event: Input, now: float) -> None:
         transition = TRANSITIONS.get((self._state, event))
@@ -341,11 +360,7 @@ class FlowSupervisor:
             case Effect.ARM_SPREAD:
                 self._arm(policy.fleet_wait_s(self._settings, self._ids, urgent=self.urgent), now, probing=False)
             case Effect.ARM_GAP:
-                self._arm(
-                    policy.reconnection_gap_s(self.attempt, self._settings, self._ids, urgent=self.urgent),
-                    now,
-                    probing=True,
-                )
+                self._arm(self._gap_s(), now, probing=not self.standby)
             case Effect.ARM_SLOW:
                 self._arm(policy.background_wait_s(self._settings, self._ids, urgent=self.urgent), now, probing=True)
             case Effect.DISARM:
@@ -355,11 +370,15 @@ class FlowSupervisor:
             case _:
                 assert_never(effect)
 
+    def _gap_s(self) -> float:
+        if self.standby:
+            return policy.outbound_wait_s(self.attempt, self._ids)
+        return policy.reconnection_gap_s(self.attempt, self._settings, self._ids, urgent=self.urgent)
+
     def _open(self, now: float) -> None:
         self.attempt += 1
-        self._last_flow += 1
-        self.flow = self._last_flow
-        self.server = self._servers.best(now)
+        self.flow = next(self.numbers)
+        self.server = self._servers.best(now, taken=self.taken)
         self._opened_at = now
         self._guard_at = now + self._settings.connection_timeout + _GUARD_GRACE_S
         maximum = self._settings.max_reconnection_attempts

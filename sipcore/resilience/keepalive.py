@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _FLOOR = 1 / 6
 _STABLE_S = 600.0
 _IDLE_SHARE = 0.5
 _VERIFY_TIMEOUT_S = 3.0
+_FLOW_TIMER_SHARE = 0.8
 
 
 class AdaptiveInterval:
@@ -67,7 +69,16 @@ class Ping(enum.Enum):
 class Heartbeat:
     """Pings one flow. Any inbound byte is life and puts the next ping off."""
 
-    __slots__ = ("_answers", "_asked_until", "_interval", "_kind", "_last_life", "_next_at", "_timeout_s")
+    __slots__ = (
+        "_answers",
+        "_asked_until",
+        "_interval",
+        "_kind",
+        "_last_life",
+        "_longest_s",
+        "_next_at",
+        "_timeout_s",
+    )
 
     def __init__(self, settings: Resilience) -> None:
         self._interval = AdaptiveInterval(settings.ping_interval)
@@ -75,6 +86,7 @@ class Heartbeat:
         self._kind = Ping.WEBSOCKET
         self._answers = False
         self._last_life = 0.0
+        self._longest_s = math.inf
         self._next_at: float | None = None
         self._asked_until: float | None = None
 
@@ -82,6 +94,10 @@ class Heartbeat:
     def interval_s(self) -> float:
         """The distance of two pings on an idle flow."""
         return self._interval.seconds
+
+    @property
+    def _wait_s(self) -> float:
+        return min(self._interval.seconds, self._longest_s)
 
     @property
     def expects_answer(self) -> bool:
@@ -93,7 +109,16 @@ class Heartbeat:
         self._kind, self._answers, self._asked_until = kind, False, None
         self._last_life = now
         self._interval.begin(now)
+        self._longest_s = math.inf
         self._next_at = now + self._interval.seconds if self._interval.seconds > 0 else None
+
+    def promised(self, flow_timer_s: float, now: float) -> None:
+        """The first hop answers pings, and keeps the flow no longer than that without one (RFC 5626 §4.4)."""
+        self._answers = True
+        if self._next_at is not None:
+            # "a random number between 80 and 100 percent" of it; the lower end is as good, and needs no dice.
+            self._longest_s = flow_timer_s * _FLOW_TIMER_SHARE
+            self._next_at = min(self._next_at, now + self._wait_s)
 
     def flow_down(self, now: float, *, remote: bool) -> None:
         """The flow is gone; ``remote`` unless we closed it for a reason of our own."""
@@ -108,7 +133,7 @@ class Heartbeat:
         self._asked_until = None
         self._interval.alive(now)
         if self._next_at is not None:
-            self._next_at = now + self._interval.seconds
+            self._next_at = now + self._wait_s
 
     def verify(self, now: float) -> bool:
         """Ask at once whether the flow lives, with a short deadline; False where it cannot be asked this way.
@@ -129,7 +154,7 @@ class Heartbeat:
         """Whether a ping is to be sent now; asking arms its deadline."""
         if self._next_at is None or now < self._next_at:
             return False
-        self._next_at = now + self._interval.seconds
+        self._next_at = now + self._wait_s
         if self.expects_answer and self._asked_until is None:
             self._asked_until = now + self._timeout_s
         return True

@@ -1,4 +1,4 @@
-"""What keeps an account reachable: the two supervisors, the signs of life and the story told of them, as one.
+"""What keeps an account reachable by one flow: the two supervisors, the signs of life and the story told of them.
 
                  ┌─ FlowSupervisor ── FlowUp FlowDown ──┐
     verbs ──────▶│   Vitals (pings, OPTIONS)            ├──▶ outputs: effects, events,
@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, assert_never
 
-from sipcore.config import Account, Resilience, ServerAddress
 from sipcore.errors import Phrase
 from sipcore.events import (
     CloseFlow,
@@ -30,7 +29,6 @@ from sipcore.events import (
     RegistrationAttempt,
     RegistrationChanged,
     RegistrationRefused,
-    RegistrationState,
     RetryScheduled,
     TransportChanged,
     Unregistered,
@@ -41,7 +39,7 @@ from sipcore.resilience import flow as flow_machine
 from sipcore.resilience import flow_table, registration_table
 from sipcore.resilience.episode import Episode
 from sipcore.resilience.flow import FlowDown, FlowSupervisor, FlowUp, GaveUp
-from sipcore.resilience.naming import names_on
+from sipcore.resilience.naming import named_in_dialogs, names_on, redirected
 from sipcore.resilience.refresh import NonceKeeper
 from sipcore.resilience.registrar import Accepted, Refused, Registrar
 from sipcore.resilience.registration import RegistrationSupervisor
@@ -53,7 +51,7 @@ from sipcore.resilience.registration_outputs import (
     SendRegister,
     WantFlow,
 )
-from sipcore.resilience.signalling import RetryStatus, SignallingDown, SignallingReady
+from sipcore.resilience.signalling import SignallingDown, SignallingReady
 from sipcore.resilience.vitals import Outcome, Vitals
 from sipcore.transaction.events import (
     ResponseReceived,
@@ -66,6 +64,7 @@ from sipcore.transaction.events import (
 if TYPE_CHECKING:
     from sipcore.auth.authenticator import Authenticator
     from sipcore.auth.credentials import Credentials
+    from sipcore.config import Account, Resilience, ServerAddress
     from sipcore.ids import IdSource
     from sipcore.message.uri import Uri
     from sipcore.resilience.registrar import BindingSnapshot
@@ -78,7 +77,7 @@ Output = Effect | Event | SignallingReady | SignallingDown
 
 
 class Lifeline:
-    """One per account."""
+    """One per flow. ``first`` is that of the other flow, where this is the second (RFC 5626)."""
 
     def __init__(
         self,
@@ -87,15 +86,19 @@ class Lifeline:
         ids: IdSource,
         layer: TransactionLayer,
         authenticator: Authenticator,
+        first: Lifeline | None = None,
     ) -> None:
         self._account = account
-        self._ids = ids
+        self._outbound_wanted = settings.outbound
         self._layer = layer
         self._authenticator = authenticator
         self._episode = Episode()
-        self.flow = FlowSupervisor(account.servers, settings, ids, self._episode)
+        numbers = None if first is None else first.flow.numbers
+        self.flow: FlowSupervisor = FlowSupervisor(account.servers, settings, ids, self._episode, numbers)
         self.registration = RegistrationSupervisor(settings, ids)
-        self._registrar = Registrar(account, ids, authenticator)
+        self._registrar: Registrar = Registrar(
+            account, ids, authenticator, first=None if first is None else first._registrar
+        )
         self._nonces = NonceKeeper(authenticator)
         self._vitals = Vitals(account, settings, ids, layer)
         self._outputs: list[Output] = []
@@ -105,7 +108,11 @@ class Lifeline:
         self.home = ""
         """Our address towards the server, as far as we know; empty before the first flow."""
         self.contact: Uri | None = None
-        """Where we are reached by the open flow, or by the last one."""
+        """What is registered for the open flow, or was for the last one."""
+        self.named: Uri | None = None
+        """Where dialogs reach us by it."""
+        self.outbound = False
+        """Whether the registrar confirmed RFC 5626 when it accepted us last."""
         self._ready = False
         self._register: TransactionId | None = None
         self._register_timeout_s = 0.0
@@ -124,6 +131,15 @@ class Lifeline:
             self._invalid_host = kept.contact_host
 
     # --- verbs -------------------------------------------------------------------------------------------------
+
+    def serve(self, *, standby: bool) -> None:
+        """Serve the user, or stand by while another flow does."""
+        self.flow.standby = self.registration.standby = self._registrar.standby = standby
+
+    def verify(self, now: float) -> None:
+        """The open flow is in doubt: ask at once for a sign of life."""
+        self._vitals.verify(now)
+        self._settle(now)
 
     def register(self, now: float, *, attempts: int | None = None, delay_s: float | None = None) -> None:
         """Connect and register now, in a new series of attempts."""
@@ -186,6 +202,12 @@ class Lifeline:
     def may_call(self) -> bool:
         """Whether requests can be sent by somebody registered."""
         return self.flow.is_open and self.registration.bound
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is open, in flight or planned."""
+        resting = self.registration.state is registration_table.State.IDLE
+        return resting and self.flow.state is flow_table.State.IDLE
 
     # --- results of effects ------------------------------------------------------------------------------------
 
@@ -260,28 +282,25 @@ class Lifeline:
                 pass
             case Request():
                 self._send_register(result, now)
-            case Accepted(expires_s=expires_s):
+            case Accepted():
                 self._register = None
-                self.registration.accepted(expires_s, now)
+                self._take(result, now)
+                self.registration.accepted(result.expires_s, now)
             case Refused():
                 self._register = None
                 self._refused(result, now)
             case _:
                 assert_never(result)
 
+    def _take(self, accepted: Accepted, now: float) -> None:
+        self.outbound = accepted.outbound and self._outbound_wanted
+        if self.contact is not None:
+            self.named = named_in_dialogs(self.contact, accepted.pub_gruu) if self.outbound else self.contact
+        self._vitals.promised(accepted.flow_timer_s, now)
+
     def _refused(self, refusal: Refused, now: float) -> None:
         if refusal.redirect is not None:
-            present = self.flow.server
-            port = refusal.redirect.port
-            self.flow.redirect(
-                ServerAddress(
-                    present.scheme,
-                    refusal.redirect.host,
-                    present.port if port is None else port,
-                    present.path,
-                    port_given=port is not None or present.port_given,
-                )
-            )
+            self.flow.redirect(redirected(self.flow.server, refusal.redirect))
         self.registration.refused(refusal, now, elsewhere=self.flow.other_server(now))
 
     # --- time --------------------------------------------------------------------------------------------------
@@ -342,7 +361,7 @@ class Lifeline:
 
     def _flow_up(self, flow: FlowId, server: ServerAddress, now: float) -> None:
         sent_by, contact = names_on(server, self._account.username, self.local_address, self._invalid_host)
-        self.contact = contact
+        self.contact = self.named = contact
         self._ready = False
         self._layer.flow_opened(flow, ViaTemplate(server.via_transport, sent_by))
         self._vitals.flow_up(flow, now, websocket=server.websocket)
@@ -392,9 +411,9 @@ class Lifeline:
         self._outputs += self._vitals.drain()
         if success := self._episode.success(now):
             self._outputs.append(success)
-        if not self._ready and self.contact is not None:
+        if not self._ready and self.named is not None:
             self._ready = True
-            self._outputs.append(SignallingReady(self.flow.flow, self.contact, self.flow.server.secure))
+            self._outputs.append(SignallingReady(self.flow.flow, self.named, self.flow.server.secure))
 
     def _fail(self, attempts: int, reason: str) -> None:
         if failure := self._episode.failure(attempts, reason):
@@ -425,22 +444,3 @@ class Lifeline:
 
     def _send_register(self, request: Request, now: float) -> None:
         self._register = self._layer.request(request, self.flow.flow, now=now, timeout_s=self._register_timeout_s)
-
-    # --- for status displays -----------------------------------------------------------------------------------
-
-    @property
-    def at_rest(self) -> bool:
-        """Whether nothing is open, in flight or planned."""
-        resting = self.registration.state is registration_table.State.IDLE
-        return resting and self.flow.state is flow_table.State.IDLE
-
-    def retry_status(self, now: float) -> RetryStatus | None:
-        """What is being retried, and when next; None while nothing is."""
-        if self.flow.state is not flow_table.State.IDLE and not self.flow.is_open:
-            wait = None if self.flow.due_at is None else max(0.0, self.flow.due_at - now)
-            return RetryStatus("transport", self.flow.attempt, self.flow.maximum, wait)
-        if self.registration.shown in (RegistrationState.REGISTERING, RegistrationState.FAILED):
-            due = self.registration.due_at
-            wait = None if due is None else max(0.0, due - now)
-            return RetryStatus("registration", self.registration.attempt, self.registration.maximum, wait)
-        return None

@@ -1,13 +1,12 @@
-"""What we are called on a flow: Via's sent-by and our Contact (RFC 3261 §8.1.1.7, §8.1.1.8; RFC 7118 §5.2)."""
+"""Names: Via's sent-by and our Contact on a flow, a server redirected to (RFC 3261 §8.1.1, §8.1.3.4; RFC 7118 §5.2).
+
+A Contact registered is not always the one that dialogs name (RFC 5626 §4.3, RFC 5627 §4.4).
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from sipcore.config import ServerAddress
 from sipcore.message.uri import Uri
-
-if TYPE_CHECKING:
-    from sipcore.config import ServerAddress
 
 
 def names_on(
@@ -23,3 +22,19 @@ def names_on(
     host = f"[{host}]" if ":" in host else host
     uri = Uri(scheme="sip", user=user, host=host, port=port).with_param("transport", server.scheme)
     return f"{host}:{port}", uri
+
+
+def named_in_dialogs(contact: Uri, pub_gruu: Uri | None) -> Uri:
+    """Our Contact in dialogs where outbound is confirmed: a name for whatever flow there is, or one for this flow.
+
+    RFC 5626 §4.3: "the UA adds an 'ob' parameter to its Contact" where it has no GRUU and wants the requests of the
+    dialog "to arrive over the same flow".
+    """
+    return contact.with_param("ob") if pub_gruu is None else pub_gruu
+
+
+def redirected(server: ServerAddress, target: Uri) -> ServerAddress:
+    """The server a 3xx names, of the kind of the one that sent it."""
+    port = server.port if target.port is None else target.port
+    given = target.port is not None or server.port_given
+    return ServerAddress(server.scheme, target.host, port, server.path, port_given=given)

@@ -25,6 +25,10 @@ RETRY_AFTER_MAX_S = 3600.0
 PROBES_PER_MINUTE = 40
 """Budget of reachability probes, whatever the spacing asks for."""
 
+OUTBOUND_MAX_S = 1800.0
+"""RFC 5626 §4.5: "max-time"."""
+
+_OUTBOUND_BASE_S = 90.0
 _URGENT_GAP_MAX_S = 4.0
 _URGENT_BACKGROUND_S = 10.0
 _PROBE_GROWTH_S = 6.0
@@ -124,6 +128,14 @@ def refresh_wait_s(expires_s: float, ids: IdSource) -> float:
 def fleet_wait_s(settings: Resilience, ids: IdSource, *, urgent: bool = False) -> float:
     """The wait after a loss the server caused: phones lost together must not return together."""
     return 0.0 if urgent or settings.fleet_spread <= 0 else ids.uniform(0.0, settings.fleet_spread)
+
+
+def outbound_wait_s(failures: int, ids: IdSource) -> float:
+    """The wait after ``failures`` failures in a row to form a flow anew while the other one is up (RFC 5626 §4.5).
+
+    "W = min( max-time, (base-time * (2 ^ consecutive-failures)))", drawn "between 50 and 100% of the upper-bound".
+    """
+    return float(min(OUTBOUND_MAX_S, _OUTBOUND_BASE_S * 2 ** min(failures, 16)) * ids.uniform(0.5, 1.0))
 
 
 def probe_wait_s(elapsed_s: float, settings: Resilience, ids: IdSource) -> float | None:

@@ -5,7 +5,7 @@
                                                   ├▶ Refused
                                                   └▶ None (provisional)
 
-Sans-I/O and without time. The binding keeps one Call-ID for the life of the object, and counts CSeq up.
+Sans-I/O and without time. One Call-ID is kept for the life of the object, and CSeq counted up.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _MAX_RESENDS = 8
 _MAX_EXPIRES_S = 7 * 24 * 3600
 _FIRST_CSEQ_BITS = 16
 _RESERVED_CSEQS = 100
+_MAX_GRUU = 512
 _CALL_ID = re.compile(r"[!-~]{1,256}")
 
 
@@ -54,6 +55,12 @@ class Accepted:
     outbound: bool = False
     """Whether the registrar confirmed RFC 5626 (Require: outbound)."""
 
+    pub_gruu: Uri | None = None
+    """A name that leads to us by whatever flow there is (RFC 5627 §4.3)."""
+
+    flow_timer_s: int | None = None
+    """How long the first hop keeps a flow on which nothing is heard (RFC 5626 §4.4)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:
@@ -73,18 +80,36 @@ class Refused:
 Outcome = Accepted | Refused
 
 
+class _Series:
+    """What the REGISTERs of one phone have in common (§10.2), by whatever flow they go."""
+
+    __slots__ = ("call_id", "cseq", "from_tag")
+
+    def __init__(self, ids: IdSource) -> None:
+        self.call_id = ids.call_id()
+        self.from_tag = ids.tag()
+        self.cseq = ids.integer(_FIRST_CSEQ_BITS)
+
+
 class Registrar:
     """Speaks for one binding. One exchange at a time: :meth:`begin`, then each response to :meth:`on_response`."""
 
-    def __init__(self, account: Account, ids: IdSource, authenticator: Authenticator) -> None:
+    def __init__(
+        self, account: Account, ids: IdSource, authenticator: Authenticator, *, first: Registrar | None = None
+    ) -> None:
+        """``first`` speaks for the other flow of this phone: together they are one client to the registrar.
+
+        A Call-ID that changes makes it forget every binding of the instance, as after a reboot.
+        """
         self._account = account
         self._ids = ids
         self._authenticator = authenticator
-        self._call_id = ids.call_id()
-        self._from_tag = ids.tag()
-        self._cseq = ids.integer(_FIRST_CSEQ_BITS)
+        self._series: _Series = _Series(ids) if first is None else first._series
         self._expires_s = account.expires_s
-        self._reg_id = bool(account.instance_id)
+        self._reg_id = 0 if not account.instance_id else 1 if first is None else 2
+        self.standby = False
+        """Whether it is of use only as one of two, so that nothing is bound without reg-id."""
+
         self._uri = Uri.parse(f"sip:{account.domain}")
         self._contact: Uri | None = None
         self._request: Request | None = None
@@ -95,18 +120,18 @@ class Registrar:
     @property
     def call_id(self) -> str:
         """The Call-ID of every REGISTER of this binding (§10.2: "SHOULD use the same Call-ID for registrations")."""
-        return self._call_id
+        return self._series.call_id
 
     def snapshot(self, contact_host: str) -> BindingSnapshot:
         """What is to be kept of the binding; it stays the same for many requests."""
-        reserved = (self._cseq // _RESERVED_CSEQS + 1) * _RESERVED_CSEQS
-        return BindingSnapshot(call_id=self._call_id, cseq=reserved, contact_host=contact_host)
+        reserved = (self._series.cseq // _RESERVED_CSEQS + 1) * _RESERVED_CSEQS
+        return BindingSnapshot(call_id=self.call_id, cseq=reserved, contact_host=contact_host)
 
     def restore_untrusted(self, kept: BindingSnapshot) -> None:
         """Go on where another process stopped; raises ParseError."""
         if not _CALL_ID.fullmatch(kept.call_id) or not 0 <= kept.cseq < 2**31 - 2 * _RESERVED_CSEQS:
             raise ParseError("a registration without an identity")
-        self._call_id, self._cseq = kept.call_id, kept.cseq
+        self._series.call_id, self._series.cseq = kept.call_id, kept.cseq
 
     def begin(self, contact: Uri, *, removal: bool = False, signed: bool = True) -> Request:
         """The first request of an exchange: bind ``contact``, or remove just that binding.
@@ -137,20 +162,20 @@ class Registrar:
         aor = self._account.address_of_record
         headers = request.headers
         headers.add("Max-Forwards", "70")
-        headers.add("From", f"<{aor}>;tag={self._from_tag}")
+        headers.add("From", f"<{aor}>;tag={self._series.from_tag}")
         headers.add("To", f"<{aor}>")
-        headers.add("Call-ID", self._call_id)
+        headers.add("Call-ID", self.call_id)
         headers.add("CSeq", "0 REGISTER")
         headers.add("Contact", self._contact_value())
         if self._reg_id:
-            headers.add("Supported", "path, outbound")
+            headers.add("Supported", "path, outbound, gruu")
         headers.add("User-Agent", self._account.user_agent)
         return self._numbered(self._authenticator.authorize(request) if signed else request)
 
     def _numbered(self, request: Request) -> Request:
         # §10.2: "A UA MUST increment the CSeq value by one for each REGISTER request with the same Call-ID."
-        self._cseq += 1
-        request.headers.set("CSeq", f"{self._cseq} REGISTER")
+        self._series.cseq += 1
+        request.headers.set("CSeq", f"{self._series.cseq} REGISTER")
         request.headers.remove("Via")
         self._request = request
         # The transaction layer adds its Via to what it is given; ours stays without.
@@ -161,7 +186,7 @@ class Registrar:
         if self._account.instance_id:
             value += f";+sip.instance={quote(f'<{self._account.instance_id}>')}"
             if self._reg_id:
-                value += ";reg-id=1"
+                value += f";reg-id={self._reg_id}"
         return f"{value};expires={0 if self._removal else self._expires_s}"
 
     # --- responses ---------------------------------------------------------------------------------------------
@@ -173,8 +198,8 @@ class Registrar:
                 return self._authenticated(request, response)
             case Verdict.TOO_BRIEF:
                 return self._longer(response)
-            case Verdict.NO_OUTBOUND if self._reg_id:
-                self._reg_id = False
+            case Verdict.NO_OUTBOUND if self._reg_id and not self.standby:
+                self._reg_id = 0
                 return self._first_request()
             case Verdict.REDIRECT:
                 return self._redirected_here(response)
@@ -222,15 +247,19 @@ class Registrar:
             outbound = "outbound" in response.require
         except ParseError:
             outbound = False
-        return Accepted(min(expires, _MAX_EXPIRES_S), outbound)
+        return Accepted(
+            min(expires, _MAX_EXPIRES_S),
+            outbound and self._reg_id > 0,
+            next((gruu for contact in self._our_contacts(response) if (gruu := _pub_gruu_of(contact))), None),
+            _flow_timer_s(response),
+        )
+
+    def _our_contacts(self, response: Response) -> list[NameAddr]:
+        return [contact for contact in _contacts_of(response) if self._is_ours(contact)]
 
     def _granted(self, response: Response) -> int:
         """§10.2.4 and §10.3 item 8: our Contact's expires, else Expires, else what was asked for."""
-        try:
-            contacts = response.contacts
-        except ParseError:
-            contacts = []
-        ours = [contact for contact in contacts if self._is_ours(contact)]
+        contacts, ours = _contacts_of(response), self._our_contacts(response)
         # Behind a registrar that rewrites Contacts none is ours to see; the freshest binding is the one just made.
         candidates = [_expires_of(contact) for contact in ours or contacts]
         known = [seconds for seconds in candidates if seconds is not None]
@@ -246,7 +275,10 @@ class Registrar:
         # RFC 5626 §4.2.1: instance and reg-id identify the binding, whatever became of the URI.
         instance = contact.param("+sip.instance")
         if instance is not None and self._account.instance_id:
-            return instance == f"<{self._account.instance_id}>" and contact.param("reg-id") in (None, "1")
+            return instance == f"<{self._account.instance_id}>" and contact.param("reg-id") in (
+                None,
+                str(self._reg_id or 1),
+            )
         return self._contact is not None and contact.uri.equivalent(self._contact)
 
     def _refused(self, request: Request, response: Response) -> Refused:
@@ -265,6 +297,30 @@ class Registrar:
             response.status == 403 and self._authenticator.carries_fresh(request)
         )
         return Refused(response.status, response.reason, verdict, retry_after, rejected, redirect)
+
+
+def _contacts_of(response: Response) -> list[NameAddr]:
+    try:
+        return response.contacts
+    except ParseError:
+        return []
+
+
+def _pub_gruu_of(contact: NameAddr) -> Uri | None:
+    value = contact.param("pub-gruu")
+    try:
+        uri = None if value is None or len(value) > _MAX_GRUU else Uri.parse(value)
+    except ParseError:
+        return None
+    return uri if uri is not None and uri.scheme in ("sip", "sips") and uri.param("gr") is not None else None
+
+
+def _flow_timer_s(response: Response) -> int | None:
+    raw = response.headers.get("Flow-Timer")
+    try:
+        return None if raw is None else parse_seconds(raw) or None
+    except ParseError:
+        return None
 
 
 def _expires_of(contact: NameAddr) -> int | None:

@@ -67,12 +67,17 @@ class RegistrationSupervisor:
         self._quiet = False
         self._verdict = Verdict.TEMPORARY
         self._retry_after_s: float | None = None
-        self._not_before = 0.0
+        self.not_before = 0.0
+        """Until when the registrar wants to hear nothing (Retry-After)."""
+
         self._reason = ""
         self._timeouts = 0
         self._silent_s = 0.0
         self._refusals = 0
         self._slow_rounds = 0
+        self.standby = False
+        """Whether another binding serves the user, so that this one has time (RFC 5626 §4.5)."""
+
         self.attempt = 0
         """Number of the running or last attempt in this series."""
         self.due_at: float | None = None
@@ -164,7 +169,7 @@ class RegistrationSupervisor:
 
     def transport_gave_up(self, reason: str, now: float) -> None:
         """R2's attempts are used up, and that has been announced."""
-        if self._state is State.RETRY_WAIT and now < self._not_before:
+        if self._state is State.RETRY_WAIT and now < self.not_before:
             self._carry_out(Effect.QUIET_SERIES, now)  # Retry-After outlives its connection
             return
         self._reason = reason
@@ -195,7 +200,7 @@ class RegistrationSupervisor:
             return
         self._verdict = self._judge(refusal.verdict)
         self._retry_after_s = refusal.retry_after_s
-        self._not_before = now + (refusal.retry_after_s or 0.0)
+        self.not_before = now + (refusal.retry_after_s or 0.0)
         self._reason = f"{refusal.status} {refusal.reason}"
         self._say_refused(refusal.status, refusal.reason, credentials=refusal.credentials_refused)
         if refusal.verdict is Verdict.PERMANENT:
@@ -269,14 +274,16 @@ class RegistrationSupervisor:
     def _is_hopeless(self, now: float) -> bool:
         """Whether another flow would change nothing: refused for good, or told to stay away."""
         waiting = self._state in (State.LAST_WAIT, State.SLOW_WAIT)
-        return waiting and (self._verdict is not Verdict.TEMPORARY or now < self._not_before)
+        return waiting and (self._verdict is not Verdict.TEMPORARY or now < self.not_before)
 
     def _judge(self, verdict: Verdict) -> Verdict:
         """One refusal among other failures proves nothing; as many as a series has attempts do, wherever they fall."""
         match verdict:
             case Verdict.CREDENTIALS:
                 self._refusals += 1
-                return verdict if self._refusals >= self._attempts else Verdict.TEMPORARY
+                # What the other flow is registered with need not be tried as often as that.
+                enough = 1 if self.standby else self._attempts
+                return verdict if self._refusals >= enough else Verdict.TEMPORARY
             case Verdict.PERMANENT:
                 return verdict
             case _:
@@ -379,7 +386,11 @@ class RegistrationSupervisor:
                 self._outputs.append(again)
 
     def _arm_slow(self, now: float) -> None:
-        if self._verdict is Verdict.TEMPORARY:
+        wait: float | None
+        if self._verdict is Verdict.TEMPORARY and self.standby:
+            self._slow_rounds += 1
+            wait = policy.outbound_wait_s(self._slow_rounds, self._ids)
+        elif self._verdict is Verdict.TEMPORARY:
             wait = policy.background_wait_s(self._settings, self._ids)
         else:
             wait = policy.credentials_wait_s(self._slow_rounds, self._settings, self._ids)

@@ -32,16 +32,25 @@ class ServerList:
         self._health = {server: _Health() for server in servers}
         self._last_probed = -1
 
-    def best(self, now: float) -> ServerAddress:
-        """The most preferred server that is not to be avoided, else the one whose time is over first."""
-        for server in self._servers:
+    def best(self, now: float, *, taken: ServerAddress | None = None) -> ServerAddress:
+        """The most preferred server that is not to be avoided, else the one whose time is over first.
+
+        One that is ``taken`` comes into question only where there is no other.
+        """
+        candidates = [server for server in self._servers if server != taken] or self._servers
+        for server in candidates:
             if self._health[server].avoid_until <= now:
                 return server
-        return min(self._servers, key=lambda server: self._health[server].avoid_until)
+        return min(candidates, key=lambda server: self._health[server].avoid_until)
 
-    def other(self, server: ServerAddress, now: float) -> bool:
-        """Whether a server other than this one may be tried at once."""
-        return any(other != server and self._health[other].avoid_until <= now for other in self._servers)
+    def other(self, server: ServerAddress, now: float, *, taken: ServerAddress | None = None) -> bool:
+        """Whether a server other than this one, and than one that is ``taken``, may be tried at once."""
+        return any(other not in (server, taken) and self._health[other].avoid_until <= now for other in self._servers)
+
+    def free_at(self, taken: ServerAddress) -> float | None:
+        """When a server other than the one ``taken`` may be tried, which may be long ago; None where there is none."""
+        times = [self._health[other].avoid_until for other in self._servers if other != taken]
+        return min(times, default=None)
 
     def failed(self, server: ServerAddress, now: float, *, avoid_s: float = 0.0) -> None:
         """Note a failure; ``avoid_s`` is what the server itself asked for by Retry-After."""

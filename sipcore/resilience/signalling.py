@@ -29,6 +29,23 @@ class SignallingDown:
 
 
 @dataclass(frozen=True, slots=True)
+class SignallingMoved:
+    """The flow ``lost`` is gone, and another that is registered serves from now on."""
+
+    lost: FlowId
+    flow: FlowId
+    contact: Uri
+    secure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StandbyDown:
+    """A flow is gone that served nobody."""
+
+    flow: FlowId
+
+
+@dataclass(frozen=True, slots=True)
 class RetryStatus:
     """Attempt ``attempt`` of ``maximum`` is running, or was the last; ``next_in_s`` is None while none is planned."""
 

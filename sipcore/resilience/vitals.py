@@ -74,6 +74,11 @@ class Vitals:
         if self._keepalive.start(now):
             self._outputs.append(KeepAliveStarted(self._keepalive.interval_s))
 
+    def promised(self, flow_timer_s: int | None, now: float) -> None:
+        """What the registrar said about the first hop (RFC 5626 §4.4)."""
+        if flow_timer_s is not None:
+            self._heartbeat.promised(flow_timer_s, now)
+
     def unregistered(self) -> None:
         """It stops on disconnect, unregister and shutdown."""
         if self._keepalive.stop():

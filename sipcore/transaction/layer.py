@@ -34,6 +34,11 @@ class TransactionLayer:
         self._wire.flows[flow] = via
         self._servers.flow_opened(flow)
 
+    def flow_takes_over(self, flow: FlowId) -> None:
+        """``flow`` has been open all along: responses that were waiting for a flow leave on it."""
+        if flow in self._wire.flows:
+            self._servers.flow_opened(flow)
+
     def flow_lost(self, flow: FlowId, now: float) -> None:
         """``flow`` is gone: its client transactions fail, its server transactions wait for another flow."""
         if self._wire.flows.pop(flow, None) is None:

@@ -117,6 +117,11 @@ class TestDefaults:
         assert configuration.resilience.max_reconnection_attempts == 20
         assert configuration.resilience.keep_alive_interval == 60
 
+    @pytest.mark.parametrize("value", [True, False])
+    def test_a_second_flow_is_wanted_or_not(self, tmp_path: Path, environ: dict[str, str], value: bool) -> None:
+        text = f"[resilience]\noutbound = {str(value).lower()}\n"
+        assert load_text(tmp_path, environ, MINIMAL + text).resilience.outbound is value
+
     def test_phantom_id_stands_for_the_original_system(self, tmp_path: Path, environ: dict[str, str]) -> None:
         account = load_text(tmp_path, environ, '[account]\nphantom_id = "123"\nusername = "1"\n').require_account()
         assert str(account.servers[0]) == "wss://server1-123.phantomapi.net:8089/ws"

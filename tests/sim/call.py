@@ -83,6 +83,9 @@ class Manner:
 
     session_expires: int = 0
     challenges_dialogs: bool = False
+    outbound: str = ""
+    """``ob`` or ``gruu``: it confirms RFC 5626, and in the second case names phones as RFC 5627 does."""
+
     loses: float = 0.0
     """Which part of 2xx and ACKs gets lost on a hop behind our connection, where UDP runs; none is lost three times."""
 

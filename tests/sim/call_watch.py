@@ -136,7 +136,7 @@ class CallWatch:
 
     def _agrees(self, line: Line, call: Call) -> None:
         name = f"{line.call} {line.sip[:6]}"
-        if not self._works(call.connection):
+        if not self._works(self._pbx.switch.route(call)):
             self._fail(f"the PBX has not been told the new Contact of call {name}")
         if call.address != self._phone.wire.address:
             self._fail(f"the PBX sends the sound of call {name} to {call.address}")

@@ -8,6 +8,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tests.sim.world import End
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from tests.sim.pbx import SimPbx
     from tests.sim.phone import SimPhone
     from tests.sim.watch import Watcher
-    from tests.sim.world import World
+    from tests.sim.world import Connection, World
 
 
 class Plan:
@@ -61,15 +63,23 @@ class Plan:
         self._world.after(lasts_s, undo)
         return lasts_s
 
+    def _struck(self) -> list[Connection]:
+        """Every connection, or one of two."""
+        connections = self._phone.wire.connections
+        alive = [connection for connection in connections if connection.is_open[End.PHONE]]
+        if len(alive) < 2 or self._world.random.random() < 0.5:
+            return connections
+        return [self._world.random.choice(alive)]
+
     def reset(self) -> float:
         """The connection is reset."""
-        for connection in self._phone.wire.connections:
+        for connection in self._struck():
             connection.reset()
         return 0.0
 
     def half_open(self) -> float:
         """The flow dies without a word; new ones work."""
-        for connection in self._phone.wire.connections:
+        for connection in self._struck():
             connection.cut = True
         return 0.0
 
@@ -194,7 +204,8 @@ class Plan:
         gap_s = self._world.random.choice((3.0, 20.0, 100.0, 700.0))
         self._phone.sleep(gap_s)
         if gap_s > 20.0:
-            self.half_open()
+            for connection in self._phone.wire.connections:
+                connection.cut = True
         self._world.after(gap_s, self._watcher.excuse)
         return gap_s
 

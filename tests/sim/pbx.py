@@ -1,6 +1,7 @@
 """A simulated PBX: a registrar with digest, and the calls of :mod:`tests.sim.switch`.
 
-It keeps bindings the way Asterisk does: one contact an account, gone with its connection, gone with the process.
+It keeps bindings the way Asterisk does: one contact an account, gone with its connection, gone with the process. Where
+it confirms RFC 5626 (:attr:`tests.sim.call.Manner.outbound`) there is one for each reg-id.
 """
 
 from __future__ import annotations
@@ -27,6 +28,14 @@ class Binding:
     contact: str
     expires_at: float
     call_id: str
+    account: str = ""
+    gruu: str = ""
+
+    @property
+    def works(self) -> bool:
+        """Whether it leads to a phone."""
+        connection = self.connection
+        return connection.is_open[End.PBX] and connection.is_open[End.PHONE] and not connection.cut
 
 
 @dataclass(slots=True)
@@ -65,6 +74,8 @@ class SimPbx:
         self.mute_until = 0.0
         self.script = Script()
         self.bindings: dict[str, Binding] = {}
+        """By account, or by account and reg-id."""
+
         self.registers: list[tuple[float, str, int]] = []
         """(when, account, status) of each final response to REGISTER."""
         self.rejected: list[float] = []
@@ -76,7 +87,9 @@ class SimPbx:
         self._ids = IdSource(world.random)
         self._connections: list[Connection] = []
         self._verifier = self._new_verifier()
-        self.switch = Switch(world, self._ids, self._refusal, manner or Manner())
+        self.manner = manner or Manner()
+        self.switch = Switch(world, self._ids, self._refusal, self.manner)
+        self.switch.route = self._route
 
     def _new_verifier(self) -> Verifier:
         lifetime_s = self.nonce_lifetime_s
@@ -101,10 +114,20 @@ class SimPbx:
 
     def ring(self, account: str, *, patience_s: float = 40.0) -> str | None:
         """Call a phone; its Call-ID, or None where it has no binding."""
-        binding = self.bindings.get(account)
+        binding = self._binding_of(account)
         if binding is None:
             return None
-        return self.switch.ring(account, binding.contact, binding.connection, patience_s=patience_s)
+        contact = binding.gruu or binding.contact
+        return self.switch.ring(account, contact, binding.connection, patience_s=patience_s)
+
+    def _binding_of(self, account: str) -> Binding | None:
+        """The best one: a proxy takes the next flow after a 430 (RFC 5626 §7)."""
+        found = [binding for binding in self.bindings.values() if binding.account == account]
+        return max(found, key=lambda binding: binding.works, default=None)
+
+    def _route(self, call: Call) -> Connection:
+        binding = self._binding_of(call.account) if ";gr=" in call.target else None
+        return call.connection if binding is None else binding.connection
 
     # --- faults ------------------------------------------------------------------------------------------------
 
@@ -209,17 +232,28 @@ class SimPbx:
         contact = request.contacts[0]
         expires = int(contact.param("expires") or self.expires_s)
         response = request.response(200, to_tag="reg")
+        reg_id = contact.param("reg-id") if self.manner.outbound else None
+        key = f"{account};{reg_id}" if reg_id else account
         if expires == 0:
-            self.bindings.pop(account, None)
+            self.bindings.pop(key, None)
             return response
         granted = min(expires, self.expires_s)
-        self.world.after(granted + 0.5, lambda: self._note_lapse(account, connection, granted))
-        self.bindings[account] = Binding(connection, str(contact.uri), self.world.now + granted, request.call_id)
-        response.headers.add("Contact", f"<{contact.uri}>;expires={granted}")
+        self.world.after(granted + 0.5, lambda: self._note_lapse(key, account, connection, granted))
+        until = self.world.now + granted
+        self.bindings[key] = made = Binding(connection, str(contact.uri), until, request.call_id, account)
+        value = f"<{contact.uri}>;expires={granted}"
+        if reg_id:
+            response.headers.add("Require", "outbound")
+            instance = contact.param("+sip.instance") or ""
+            value += f';reg-id={reg_id};+sip.instance="{instance}"'
+            if self.manner.outbound == "gruu":
+                made.gruu = f"sip:{account}@pbx.sim;gr={instance.strip('<>')}"
+                value += f';pub-gruu="{made.gruu}"'
+        response.headers.add("Contact", value)
         return response
 
-    def _note_lapse(self, account: str, connection: Connection, granted: float) -> None:
-        binding = self.bindings.get(account)
+    def _note_lapse(self, key: str, account: str, connection: Connection, granted: float) -> None:
+        binding = self.bindings.get(key)
         tried = any(name == account and at > self.world.now - granted * 0.75 for at, name, _ in self.registers)
         works = all(connection.is_open.values()) and not connection.cut and connection in self._connections
         if binding is not None and binding.connection is connection and works and not tried and not self._hindered():
@@ -230,8 +264,5 @@ class SimPbx:
 
     def reachable(self, account: str) -> bool:
         """Whether the account has a binding that leads to a phone."""
-        binding = self.bindings.get(account)
-        if binding is None or binding.expires_at <= self.world.now:
-            return False
-        connection = binding.connection
-        return connection.is_open[End.PBX] and connection.is_open[End.PHONE] and not connection.cut
+        found = [binding for binding in self.bindings.values() if binding.account == account]
+        return any(binding.works and binding.expires_at > self.world.now for binding in found)

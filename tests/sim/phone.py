@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tests.sim.pbx import SimPbx
 
 SERVER = ServerAddress.parse("wss://pbx.sim:8089/ws")
+INSTANCE = "urn:uuid:00000000-0000-4000-8000-000000001001"
 MEDIA = LocalMedia(address="192.0.2.10", rtp_port=4000, rtcp_port=4001)
 
 _TICK_S = 1.0
@@ -46,11 +47,18 @@ class SimPhone:
         *,
         name: str = "1001",
         password: str = "right",
+        servers: tuple[ServerAddress, ...] = (SERVER,),
         settings: Resilience | None = None,
         watch: Callable[[object], None] = lambda _: None,
         watch_message: Callable[[Connection, End, bytes], None] = lambda *_: None,
     ) -> None:
-        account = Account(servers=(SERVER,), username=name, domain="pbx.sim", auth_username=name)
+        account = Account(
+            servers=servers,
+            username=name,
+            domain="pbx.sim",
+            auth_username=name,
+            instance_id=INSTANCE if pbx.manner.outbound else "",
+        )
         self._config = StackConfig(account=account, resilience=settings or Resilience())
         self.world = world
         self.pbx = pbx
@@ -65,6 +73,9 @@ class SimPhone:
         """After how many seconds an incoming call is answered; None: it is rejected at once."""
 
         self.dead = False
+        self.refusing: set[ServerAddress] = set()
+        """First hops that take no connection, whatever becomes of the PBX behind them."""
+
         self.told_online = True
         self.on_news: Callable[[], None] = lambda: None
         """Called when the stack is told of the network, which may be long after it changed: on waking."""
@@ -386,7 +397,7 @@ class SimPhone:
                 self.world.at(min(again, deadline), arrive if again < deadline else lambda: fail("No answer."))
             elif not self.wire.online:
                 fail("No route to pbx.sim.")
-            elif not self.pbx.up:
+            elif not self.pbx.up or effect.server in self.refusing:
                 fail("Connection refused by pbx.sim.")
             elif self.pbx.mute_until > self.world.now:
                 if self.pbx.mute_until > deadline:

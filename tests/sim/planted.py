@@ -149,7 +149,7 @@ def _never_dead(self: Heartbeat, now: float) -> bool:
 
 def _count_the_same(self: Registrar, request: Any) -> Any:
     numbered = _NUMBERED(self, request)
-    self._cseq -= 1
+    self._series.cseq -= 1
     return numbered
 
 

@@ -75,7 +75,10 @@ class Run:
             session_expires=world.random.choice((0, 0, 90)),
             challenges_dialogs=world.random.random() < 0.3,
             loses=world.random.choice((0.0, 0.0, 0.2)),
+            # By number rather than by lot: the others' luck stays what it is.
+            outbound={0: "gruu", 6: "ob", 11: "gruu", 13: "ob"}.get(seed % 16, ""),
         )
+        self.watcher.two_flows = bool(manner.outbound)
         expires_s = world.random.choice((60, 120, 300, 600))
         self.pbx = SimPbx(world, {"1001": "right"}, expires_s=expires_s, manner=manner)
         self.pbx.challenges_options = world.random.random() < 0.5
@@ -145,7 +148,7 @@ class Run:
         self._wait(_REST_S)
         stack = phone.stack
         self.watcher.ended(finished=stack.finished, deadline=stack.next_timeout(), live=stack.transactions)
-        if self.pbx.bindings:
+        if any(binding.works for binding in self.pbx.bindings.values()):
             self.watcher.fail("a binding is left at the PBX")
 
     def _wait(self, seconds: float) -> None:

@@ -40,6 +40,9 @@ class Switch:
         self._ids = ids
         self._challenge = challenge
         self.manner = manner
+        self.route: Callable[[Call], Connection] = lambda call: call.connection
+        """The way of a request within a call: the flow it was on last, unless the target is a name for all of them."""
+
         self.calls: dict[str, Call] = {}
         self.byes: list[str] = []
         """Call-IDs of the BYEs that came from phones."""
@@ -81,7 +84,7 @@ class Switch:
         """The far end hangs up."""
         if self.calls.get(call.call_id) is call:
             self._world.note(f"pbx: BYE {call.call_id[:6]}")
-            _send(call.connection, self._within(call, "BYE"))
+            _send(self.route(call), self._within(call, "BYE"))
             self._forget(call)
 
     def hold(self, call: Call, *, hold: bool) -> None:
@@ -91,7 +94,7 @@ class Switch:
             call.inviting = True
             invite = self._within(call, "INVITE", _sdp(direction="sendonly" if hold else "sendrecv", version=call.cseq))
             serial = call.cseq
-            _send(call.connection, invite)
+            _send(self.route(call), invite)
 
             def unheard() -> None:
                 if call.inviting and call.cseq == serial:

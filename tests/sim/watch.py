@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sipcore import events as ev
-from sipcore.message.message import Request
+from sipcore.message.message import Request, Response
 from sipcore.message.parse import parse_message
 from tests.sim.world import Connection, End, World
 
@@ -42,14 +42,20 @@ class Watcher:
     def __init__(self, world: World, settings: Resilience) -> None:
         self._world = world
         self._settings = settings
-        self._unanswered: dict[int, tuple[Connection, int]] = {}
+        self._unanswered: dict[str, tuple[int, Connection]] = {}
+        """The REGISTER under way of each binding, by its reg-id."""
+
+        self._highest = 0
+        self.two_flows = False
+        """Whether there may be a second flow, which goes its own way and is no news."""
+
         self._opened_at = 0.0
         self._connected = self._probed = False
         self._excused_until = 0.0
         self._opens: deque[float] = deque()
         self._refused_at: float | None = None
         self._refused_wait_s = 0.0
-        self._not_before = 0.0
+        self._not_before: dict[str, float] = {}
         self._excuses: list[float] = []
         self._retry_after = False
         """Whether the last refusal came with it."""
@@ -73,14 +79,14 @@ class Watcher:
         self._excused_until = self._world.now + _EXCUSE_S
         self._excuses.append(self._world.now)
         self._failed_told = False
-        self._not_before = 0.0
+        self._not_before.clear()
 
     def crashed(self) -> None:
         """The process is gone, and with it what it had in flight and what it had told."""
         self._failed_told = False
         self._registered = ev.RegistrationState.UNREGISTERED
         self._refused_at = None
-        self._not_before = 0.0
+        self._not_before.clear()
         self._connected = True
 
     @property
@@ -96,22 +102,33 @@ class Watcher:
         message = parse_message(data)
         number = message.cseq.number
         if isinstance(message, Request) and end is End.PHONE:
-            open_ones = [cseq for cseq, (other, _) in self._unanswered.items() if other.is_open[End.PHONE]]
-            if open_ones:
-                self.fail(f"REGISTER {number} while {open_ones} is unanswered")
-            if self._unanswered and number <= max(self._unanswered):
-                self.fail(f"REGISTER {number} does not count up")
-            self._unanswered = {number: (connection, number)}
-            self._world.note(f"> REGISTER {number}")
-            if self._world.now < self._not_before - _SLACK_S and not self._excused:
-                self.fail(f"REGISTER {number} {self._not_before - self._world.now:.1f} s before Retry-After is over")
+            self._sent(message, number, connection)
         elif not isinstance(message, Request) and message.is_final:
-            self._unanswered.pop(number, None)
-            self._world.note(f"< {message.status} REGISTER {number}")
-            retry_after = message.headers.get("Retry-After")
-            self._retry_after = retry_after is not None
-            if retry_after is not None:
-                self._not_before = self._world.now + float(retry_after)
+            self._answered(message, number)
+
+    def _sent(self, register: Request, number: int, connection: Connection) -> None:
+        reg_id = register.contacts[0].param("reg-id") or ""
+        before, other = self._unanswered.get(reg_id, (0, connection))
+        if before and other.is_open[End.PHONE]:
+            self.fail(f"REGISTER {number} while {before} is unanswered")
+        if number <= self._highest:
+            self.fail(f"REGISTER {number} does not count up")
+        self._highest = number
+        self._unanswered[reg_id] = (number, connection)
+        self._world.note(f"> REGISTER {number} {reg_id}")
+        not_before = self._not_before.get(reg_id, 0.0)
+        if self._world.now < not_before - _SLACK_S and not self._excused:
+            self.fail(f"REGISTER {number} {not_before - self._world.now:.1f} s before Retry-After is over")
+
+    def _answered(self, response: Response, number: int) -> None:
+        reg_id = next((name for name, (sent, _) in self._unanswered.items() if sent == number), "")
+        if self._unanswered.get(reg_id, (0, None))[0] == number:
+            del self._unanswered[reg_id]
+        self._world.note(f"< {response.status} REGISTER {number}")
+        retry_after = response.headers.get("Retry-After")
+        self._retry_after = retry_after is not None
+        if retry_after is not None:
+            self._not_before[reg_id] = self._world.now + float(retry_after)
 
     # --- effects and events ------------------------------------------------------------------------------------
 
@@ -170,7 +187,8 @@ class Watcher:
         if not self.online():
             self.fail("a connection attempt while the network is down")
         least = 0.5 * self._settings.reconnection_delay
-        if not (self._connected or self._probed or self._excused) and now - self._opened_at < least - _SLACK_S:
+        free = self._connected or self._probed or self._excused or self.two_flows
+        if not free and now - self._opened_at < least - _SLACK_S:
             self.fail(f"a connection attempt {now - self._opened_at:.3f} s after one that failed")
         self._opened_at = now
         self._connected = self._probed = False

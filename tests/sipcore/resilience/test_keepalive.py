@@ -156,3 +156,32 @@ def test_log_lines_as_promised(caplog: pytest.LogCaptureFixture) -> None:
     keeper.due_to_send(90.0)
     lines = [record.getMessage() for record in caplog.records]
     assert lines == ["Starting keep-alive mechanism (interval: 90s)", "Sending keep-alive OPTIONS request"]
+
+
+def test_a_flow_timer_bounds_the_interval_and_makes_silence_a_verdict() -> None:
+    """RFC 5626 §4.4.1: without the pong within 10 s "the client MUST treat the flow as failed"."""
+    heart = Heartbeat(Resilience(ping_interval=60.0))
+    heart.flow_up(Ping.CRLF, 0.0)
+    heart.promised(20.0, 1.0)
+    assert heart.expects_answer
+    assert heart.next_timeout() == 17.0
+    assert heart.due_to_ping(17.0)
+    assert heart.found_dead(27.0)
+    heart.life(18.0)
+    assert heart.next_timeout() == 34.0
+
+
+def test_a_longer_flow_timer_changes_no_interval_and_ends_with_its_flow() -> None:
+    heart = Heartbeat(SETTINGS)
+    heart.flow_up(Ping.CRLF, 0.0)
+    heart.promised(120.0, 0.0)
+    assert heart.next_timeout() == 15.0
+    heart.flow_up(Ping.CRLF, 100.0)
+    assert not heart.expects_answer
+
+
+def test_pings_that_are_turned_off_stay_so() -> None:
+    heart = Heartbeat(Resilience(ping_interval=0.0))
+    heart.flow_up(Ping.WEBSOCKET, 0.0)
+    heart.promised(20.0, 0.0)
+    assert heart.next_timeout() is None

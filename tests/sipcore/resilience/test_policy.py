@@ -130,3 +130,11 @@ def test_retry_after_makes_it_temporary(status: int) -> None:
 @given(st.integers(300, 699), st.booleans())
 def test_every_status_has_a_verdict(status: int, retry_after: bool) -> None:
     assert isinstance(policy.classify(status, retry_after=retry_after), Verdict)
+
+
+def test_the_waits_of_a_flow_beside_another_are_those_of_rfc_5626() -> None:
+    """§4.5: half to all of 90 s, doubled with each failure, up to half an hour."""
+    for failures, bound in ((0, 90.0), (1, 180.0), (3, 720.0), (5, 1800.0), (99, 1800.0)):
+        waits = [policy.outbound_wait_s(failures, ids(seed)) for seed in range(50)]
+        assert bound / 2 <= min(waits) <= max(waits) <= bound
+        assert max(waits) - min(waits) > bound / 4

@@ -57,7 +57,7 @@ def test_the_request() -> None:
     assert contact.param("+sip.instance") == f"<{INSTANCE}>"
     assert contact.param("reg-id") == "1"
     assert contact.param("expires") == "600"
-    assert request.supported == ["path", "outbound"]
+    assert request.supported == ["path", "outbound", "gruu"]
 
 
 def test_one_call_id_and_rising_cseq() -> None:
@@ -259,3 +259,75 @@ def test_a_damaged_binding_is_refused(call_id: str, cseq: int) -> None:
     with pytest.raises(ParseError):
         one.restore_untrusted(BindingSnapshot(call_id=call_id, cseq=cseq))
     assert one.call_id == before
+
+
+GRUU = f"sip:1001@pbx.example;gr={INSTANCE}"
+
+
+def second_of(first: Registrar) -> Registrar:
+    account = first._account
+    return Registrar(account, ids(), Authenticator(Credentials("1001", "secret"), ids()), first=first)
+
+
+def bound(*, reg_id: int = 1, more: str = "") -> str:
+    return f'<{CONTACT}>;expires=300;+sip.instance="<{INSTANCE}>";reg-id={reg_id}{more}'
+
+
+def test_the_second_binding_has_its_own_reg_id_and_the_call_id_of_the_first() -> None:
+    """RFC 5626 §4.2; a registrar takes another Call-ID of the same instance for a reboot."""
+    first = registrar()
+    second = second_of(first)
+    requests = [first.begin(CONTACT), second.begin(CONTACT), first.begin(CONTACT)]
+    assert [request.contacts[0].param("reg-id") for request in requests] == ["1", "2", "1"]
+    assert len({(request.call_id, request.from_.tag) for request in requests}) == 1
+    numbers = [request.cseq.number for request in requests]
+    assert numbers == [numbers[0], numbers[0] + 1, numbers[0] + 2]
+
+
+def test_both_bindings_in_one_answer_are_told_apart() -> None:
+    first = registrar()
+    second = second_of(first)
+    contacts = ("Contact", f"{bound(reg_id=1)}, {bound(reg_id=2).replace('=300', '=200')}")
+    assert first.on_response(ok(first.begin(CONTACT), contacts, ("Require", "outbound"))) == Accepted(300, True)
+    assert second.on_response(ok(second.begin(CONTACT), contacts, ("Require", "outbound"))) == Accepted(200, True)
+
+
+def test_outbound_without_an_instance_is_no_outbound() -> None:
+    lone = registrar("")
+    assert lone.on_response(ok(lone.begin(CONTACT), ("Require", "outbound"))) == Accepted(600, False)
+
+
+def test_a_second_binding_is_none_without_reg_id() -> None:
+    """439: what would be bound then rings the phone twice."""
+    second = second_of(registrar())
+    second.standby = True
+    refused = second.on_response(answer(second.begin(CONTACT), 439))
+    assert isinstance(refused, Refused)
+    assert refused.verdict is Verdict.PERMANENT
+
+
+@pytest.mark.parametrize(
+    ("more", "taken"),
+    [
+        (f';pub-gruu="{GRUU}"', GRUU),
+        (f';temp-gruu="{GRUU}"', None),
+        (';pub-gruu="sip:1001@pbx.example"', None),
+        (';pub-gruu="tel:1001;gr=x"', None),
+        (';pub-gruu="nonsense"', None),
+        (f';pub-gruu="{GRUU}{"x" * 600}"', None),
+    ],
+)
+def test_the_gruu_is_taken_where_it_is_one(more: str, taken: str | None) -> None:
+    """RFC 5627 §4.3; from the network, so anything may stand there."""
+    phone = registrar()
+    accepted = phone.on_response(ok(phone.begin(CONTACT), ("Contact", bound(more=more)), ("Require", "outbound")))
+    assert isinstance(accepted, Accepted)
+    assert accepted.pub_gruu == (None if taken is None else Uri.parse(taken))
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("120", 120), ("0", None), ("soon", None)])
+def test_the_flow_timer(value: str, seconds: int | None) -> None:
+    phone = registrar()
+    accepted = phone.on_response(ok(phone.begin(CONTACT), ("Flow-Timer", value)))
+    assert isinstance(accepted, Accepted)
+    assert accepted.flow_timer_s == seconds

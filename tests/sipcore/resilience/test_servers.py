@@ -68,3 +68,16 @@ def test_probes_take_turns_and_leave_udp_out() -> None:
 def test_no_server_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="at least one"):
         ServerList(())
+
+
+def test_a_server_that_is_taken_is_the_last_resort() -> None:
+    """The other flow of the phone is there (RFC 5626)."""
+    servers = ServerList((A, B))
+    assert servers.best(0.0, taken=A) == B
+    servers.failed(B, 0.0)
+    assert servers.best(1.0, taken=A) == B
+    assert not servers.other(B, 1.0, taken=A)
+    assert servers.free_at(A) == 32.0
+    alone = ServerList((A,))
+    assert alone.best(0.0, taken=A) == A
+    assert alone.free_at(A) is None
