@@ -12,7 +12,8 @@ STAMP := $(VENV)/.offhook-installed
 PYTEST := $(BIN)/pytest
 ROOMS := sipcore audio phone tui
 SOUND_PACKAGES := libportaudio2 libasound2-plugins
-SYSTEM_PACKAGES := $(SOUND_PACKAGES) pulseaudio pulseaudio-utils debootstrap tshark tmux iproute2 espeak-ng
+SYSTEM_PACKAGES := $(SOUND_PACKAGES) pulseaudio pulseaudio-utils debootstrap tshark tmux iproute2 espeak-ng \
+  kamailio kamailio-websocket-modules kamailio-outbound-modules
 BENCH_PACKAGES := gcc libc6-dev sox
 UNIT := not lab and not audio and not journey and not slow
 SEEDS ?= 500

@@ -65,8 +65,10 @@ def _same(protocol: T) -> T:
 class Relay:
     """Relays one PBX; a context manager."""
 
-    def __init__(self, upstream: str, address: str | None = None, *, seed: int = 1) -> None:
+    def __init__(self, upstream: str, address: str | None = None, *, seed: int = 1, rewrite: bool = True) -> None:
+        """Without ``rewrite`` what the PBX says of its address stays: a proxy has to recognise it in our Route."""
         self.upstream = upstream
+        self._rewrite = rewrite
         self.address = address or sibling_address(upstream)
         if len(self.address) != len(self.upstream):
             raise ValueError("the relay's address must have as many characters as the PBX's")
@@ -196,7 +198,7 @@ class Relay:
 
     def rewritten(self, data: bytes) -> bytes:
         """What the PBX sent, with its address replaced by ours."""
-        return data.replace(self.upstream.encode(), self.address.encode())
+        return data.replace(self.upstream.encode(), self.address.encode()) if self._rewrite else data
 
 
 class _Link:
