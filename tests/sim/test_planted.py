@@ -7,7 +7,7 @@ import pytest
 from tests.sim.planted import BUGS, Bug, hunt
 from tests.sim.scenario import run
 
-_SEEDS = 150
+_SEEDS = 400
 _RARE = {
     "CSeq of dialogs starts anew after a crash",
 }
