@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +24,11 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 # One call of a lab test may take a minute; a unit test never more than pyproject's 20 s.
 _LAB_TIMEOUT_S = 120
 _LAB_MARKS = ("lab", "audio", "journey")
+
+
+# A shell's background job ignores Ctrl+C, and so would every program the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
