@@ -34,7 +34,14 @@ from sipcore.events import (
 from sipcore.message.parse import Keepalive, MalformedMessage, StreamParser, parse_keepalive, parse_message
 from sipcore.message.uri import NameAddr
 from sipcore.resilience.outbound import Outbound, OutboundOutput
-from sipcore.resilience.signalling import RetryStatus, SignallingDown, SignallingMoved, SignallingReady, StandbyDown
+from sipcore.resilience.signalling import (
+    RetryStatus,
+    SignallingDown,
+    SignallingMoved,
+    SignallingReady,
+    StandbyDown,
+    StandbyReady,
+)
 from sipcore.trace import MessageLog, Way
 from sipcore.transaction.events import (
     AckReceived,
@@ -441,6 +448,8 @@ class Stack:
                 while self._hear(now):  # what was lost with the flow has to be known before anything is said again
                     pass
                 self._calls.flow_moved(flow, NameAddr(uri=contact), now, secure=secure)
+            case StandbyReady(flow=flow, contact=contact, secure=secure):
+                self._calls.standby_ready(flow, NameAddr(uri=contact), secure=secure)
             case StandbyDown(flow=flow):
                 self._parsers.pop(flow, None)
                 self._calls.standby_lost(flow, now)

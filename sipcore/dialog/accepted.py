@@ -69,7 +69,7 @@ class Accepted:
 
         While signalling is lost none can come, so nothing is concluded from that.
         """
-        if self._call.core.flow is None:
+        if self._call.core.flow_of(self._call.dialog) is None:
             self._call.start(Timer.GIVE_UP_2XX, now + TIMEOUT)
             return
         self.waiting = False
@@ -86,5 +86,5 @@ class Accepted:
 
     def _send(self, now: float) -> None:
         # §12.1.1: "The UAS MUST add a Contact header field to the response", and it may have been made without a flow.
-        self._call.core.add_contact(self._response)
+        self._call.core.add_contact(self._response, self._call.dialog)
         self._call.core.layer.respond(self._transaction, self._response, now)

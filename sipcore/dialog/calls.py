@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from sipcore.auth.authenticator import Authenticator
 from sipcore.config import Account
-from sipcore.dialog.core import CallSettings, Core, Timer
+from sipcore.dialog.core import CallSettings, Core, Timer, Way
 from sipcore.dialog.dialog import Dialog
 from sipcore.dialog.inbound import Inbound
 from sipcore.dialog.info import DIGITS
@@ -89,17 +89,28 @@ class Calls:
     def flow_moved(self, flow: FlowId, contact: NameAddr, now: float, *, secure: bool = False) -> None:
         """The flow is gone, and ``flow`` serves in its place, registered: for nobody signalling was ever lost."""
         self.set_flow(flow, contact, now, secure=secure)
+        self._core.standby = None
         for farewell in self._registry.farewells():
             farewell.flow_recovered(now)
         for usage in list(self._registry.calls.values()):
-            usage.flow_moved(now)
+            if not usage.is_on(flow):
+                usage.flow_moved(now)
         self._registry.sweep()
+
+    def standby_ready(self, flow: FlowId, contact: NameAddr, *, secure: bool = False) -> None:
+        """Another flow is registered: what comes by it is answered, and goes on, by it."""
+        self._core.standby = Way(flow, contact, secure)
 
     def standby_lost(self, flow: FlowId, now: float) -> None:
         """A flow besides ours is gone: the calls that came by it are told of ours."""
-        for usage in list(self._registry.calls.values()):
-            if usage.flow == flow and self._core.flow is not None:
-                usage.flow_moved(now)
+        if self._core.standby is not None and self._core.standby.flow == flow:
+            self._core.standby = None
+        if self._core.flow is not None:
+            for farewell in self._registry.farewells():
+                farewell.flow_recovered(now)
+            for usage in list(self._registry.calls.values()):
+                if usage.is_on(flow):
+                    usage.flow_moved(now)
         self._registry.sweep()
 
     # --- verbs ---------------------------------------------------------------------------------------------
@@ -116,7 +127,6 @@ class Calls:
         if len(self._registry.calls) >= self._core.settings.max_calls:
             raise LocalProtocolError(Phrase("there are too many calls"))
         usage = self._registry.begin(State.CALLING)
-        usage.flow = self._core.flow
         usage.out = OutgoingInvite(usage.call, uri, media, fallbacks, self._registry.end_dialog)
         try:
             usage.out.start(now)

@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING
 
 from sipcore.auth.authenticator import Authenticator
 from sipcore.config import Account
+from sipcore.dialog.dialog import Dialog
+from sipcore.events import FlowId
 from sipcore.ids import IdSource
 from sipcore.media import DEFAULT_CODECS, Codec
 from sipcore.message.message import Request, Response
+from sipcore.message.uri import NameAddr
 from sipcore.transaction.authenticated import AuthenticatedRequest
 from sipcore.transaction.events import ResponseReceived, TransactionId, TransactionTimedOut, TransactionTransportFailed
 from sipcore.transaction.layer import TransactionLayer
 from sipcore.transaction.timers import TIMEOUT, TimerQueue
 
 if TYPE_CHECKING:
-    from sipcore.events import CallId, Event, FlowId
-    from sipcore.message.uri import NameAddr
+    from sipcore.events import CallId, Event
 
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, NOTIFY, PRACK, UPDATE"
 SUPPORTED = "replaces, timer, 100rel"
@@ -98,6 +100,15 @@ class CallSettings:
     """What an offer is accepted with."""
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A registered flow, our Contact by it, and whether it is encrypted, so that SDES keys may travel in SDP."""
+
+    flow: FlowId
+    contact: NameAddr
+    secure: bool
+
+
 @dataclass(slots=True)
 class _Pending:
     attempt: AuthenticatedRequest
@@ -124,6 +135,9 @@ class Core:
         self.secure_signalling = False
         """Whether the flow is encrypted, so that SDES keys may travel in SDP."""
 
+        self.standby: Way | None = None
+        """Another flow, on which the dialogs stay that came by it (RFC 5626)."""
+
         self.timers: TimerQueue[tuple[CallId, Timer]] = TimerQueue()
         self.events: list[Event] = []
         self._authenticator = authenticator
@@ -138,12 +152,16 @@ class Core:
         handler: Handler,
         now: float,
         *,
+        dialog: Dialog | None = None,
         next_cseq: Callable[[], int] | None = None,
     ) -> AuthenticatedRequest:
-        """Send ``request`` on the flow. Without one the handler gets Failure.TRANSPORT, by the layer's event."""
+        """Send ``request`` on the flow of ``dialog``, or on the one that serves.
+
+        Without a flow the handler gets Failure.TRANSPORT, by the layer's event.
+        """
         request.headers.set("User-Agent", self.account.user_agent)
         attempt = AuthenticatedRequest(self.layer, self._authenticator, request, next_cseq=next_cseq)
-        attempt.send(0 if self.flow is None else self.flow, now)
+        attempt.send(self.flow_of(dialog) or 0, now)
         self._pending[attempt.transaction] = _Pending(attempt, handler)
         return attempt
 
@@ -174,6 +192,22 @@ class Core:
         pending.handler(failure, now)
         return True
 
+    # --- flows ---------------------------------------------------------------------------------------------
+
+    def _way_of(self, dialog: Dialog | None) -> Way | None:
+        standby = self.standby
+        return standby if standby is not None and dialog is not None and dialog.flow == standby.flow else None
+
+    def flow_of(self, dialog: Dialog | None) -> FlowId | None:
+        """The flow a dialog is on: the one it came by while that is there, or the one that serves."""
+        way = self._way_of(dialog)
+        return self.flow if way is None else way.flow
+
+    def is_secure(self, dialog: Dialog | None) -> bool:
+        """Whether that flow is encrypted."""
+        way = self._way_of(dialog)
+        return self.secure_signalling if way is None else way.secure
+
     # --- timers --------------------------------------------------------------------------------------------
 
     def forget_requests(self, now: float) -> None:
@@ -198,10 +232,12 @@ class Core:
         """Whether our Contact is a GRUU: it leads to us by whatever flow there is (RFC 5627)."""
         return self.contact is not None and self.contact.uri.param("gr") is not None
 
-    def add_contact(self, message: Request | Response) -> None:
-        """Put our Contact into a message that needs one (§8.1.1.8)."""
-        if self.contact is not None:
-            message.headers.set("Contact", str(self.contact))
+    def add_contact(self, message: Request | Response, dialog: Dialog | None = None) -> None:
+        """Put our Contact, of the flow of ``dialog``, into a message that needs one (§8.1.1.8)."""
+        way = self._way_of(dialog)
+        contact = self.contact if way is None else way.contact
+        if contact is not None:
+            message.headers.set("Contact", str(contact))
 
     def describe(self, message: Request | Response) -> None:
         """Say what we can do: Allow and Supported (§13.2.1, §13.3.1.4)."""

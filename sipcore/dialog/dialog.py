@@ -3,8 +3,8 @@
     INVITE ──101-199 with a tag──▶ early ──2xx──▶ confirmed
        └────────────2xx──────────────────────────────┘
 
-The route set decides what a request says, never where it goes: every request of a dialog leaves on the
-account's flow (RFC 7118 Appendix B; a WebSocket client reaches everybody through its server alone).
+The route set decides what a request says, never where it goes: every request of a dialog leaves on a flow of the
+account (RFC 7118 Appendix B; a WebSocket client reaches everybody through its server alone).
 """
 
 from dataclasses import dataclass, field, replace
@@ -12,6 +12,7 @@ from typing import Self
 
 from sipcore.dialog.snapshot import RESERVED_CSEQS, DialogSnapshot, checked_cseq, reserved
 from sipcore.errors import ParseError
+from sipcore.events import FlowId
 from sipcore.message.message import Request, Response
 from sipcore.message.uri import NameAddr, Uri
 
@@ -39,6 +40,9 @@ class Dialog:
 
     remote_cseq: int | None = None
     """Number of the last request received, None before the first."""
+
+    flow: FlowId | None = None
+    """The flow its INVITE came by, where it did, and its first hop knows it by (RFC 5626 §5.3)."""
 
     confirmed: bool = False
     remote_allow: frozenset[str] = field(default_factory=frozenset)

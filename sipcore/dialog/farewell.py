@@ -49,7 +49,7 @@ class Farewell:
 
     def _send(self, now: float) -> None:
         bye = self.dialog.request("BYE")
-        self._core.request(bye, self._on_outcome, now, next_cseq=self.dialog.next_cseq)
+        self._core.request(bye, self._on_outcome, now, dialog=self.dialog, next_cseq=self.dialog.next_cseq)
 
     def _on_outcome(self, outcome: Outcome, now: float) -> None:
         match outcome:

@@ -104,12 +104,11 @@ class Inbound:
         if len(self._registry.calls) >= self._core.settings.max_calls:
             return invite.response(486)
         usage = self._registry.begin(State.INCOMING)
-        usage.flow = event.flow
         try:
             if refusal := refusal_of_offer(invite, usage.call.timer):
                 self._registry.ended(usage.call.id)
                 return refusal
-            usage.incoming = IncomingInvite(usage.call, event.transaction, invite)
+            usage.incoming = IncomingInvite(usage.call, event.transaction, invite, event.flow)
             usage.incoming.receive_offer()
             usage.incoming.announce(now, replaced.call.id if replaced else None)
         except Unacceptable as error:

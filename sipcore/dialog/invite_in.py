@@ -11,7 +11,7 @@ from sipcore.dialog.core import Timer, sdp_of, set_body
 from sipcore.dialog.dialog import Dialog
 from sipcore.dialog.session import Input, State
 from sipcore.errors import LocalProtocolError, ParseError, Phrase
-from sipcore.events import CallId, EndedBy, IncomingCall
+from sipcore.events import CallId, EndedBy, FlowId, IncomingCall
 from sipcore.media import LocalMedia
 from sipcore.message.alert_info import alert_source
 from sipcore.message.fields import RAck
@@ -40,12 +40,13 @@ _RSEQ_BITS = 30
 class IncomingInvite:
     """The attempt of somebody to reach us. Raises ParseError where the INVITE cannot make a dialog."""
 
-    def __init__(self, call: Call, transaction: TransactionId, invite: Request) -> None:
+    def __init__(self, call: Call, transaction: TransactionId, invite: Request, flow: FlowId) -> None:
         self._call = call
         self._transaction = transaction
         self._invite = invite
         self._tag = call.core.ids.tag()
         call.dialog = Dialog.as_server(invite, self._tag)
+        call.dialog.flow = flow
         self.accepted: Accepted | None = None
         """Our 2xx while its ACK is awaited, and after."""
 
@@ -208,7 +209,7 @@ class IncomingInvite:
 
     def _response(self, status: int) -> Response:
         response = self._invite.response(status, to_tag=self._tag)
-        self._call.core.add_contact(response)
+        self._call.core.add_contact(response, self._call.dialog)
         return response
 
     def _send_ringing(self, now: float) -> None:

@@ -93,7 +93,7 @@ class ModifiedByPeer:
             return not_acceptable(request, error)
         if call.dialog is not None:
             call.dialog.note_allow(request)
-        call.core.add_contact(response)
+        call.core.add_contact(response, call.dialog)
         call.core.describe(response)
         call.timer.agree(request, response, now)
         return response

@@ -148,7 +148,7 @@ class Modifier:
             or self.phase is not Phase.IDLE
             or self.blocked
             or call.state is not State.CONFIRMED
-            or call.core.flow is None
+            or call.core.flow_of(call.dialog) is None
             or call.negotiation.state is not NegotiationState.STABLE
         ):
             return
@@ -177,7 +177,7 @@ class Modifier:
         if call.reach.lost and not self._doubtful:
             self._doubtful = call.dialog.invite_cseq
         invite = call.dialog.request("INVITE")
-        call.core.add_contact(invite)
+        call.core.add_contact(invite, call.dialog)
         call.core.describe(invite)
         call.timer.ask(invite)
         set_body(invite, body)
@@ -186,12 +186,13 @@ class Modifier:
             invite,
             lambda outcome, at: self._on_outcome(serial, outcome, at),
             now,
+            dialog=call.dialog,
             next_cseq=call.dialog.next_invite_cseq,
         )
 
     def _offer(self, running: _Wish, media: LocalMedia) -> bytes:
         call = self._call
-        if call.negotiation.holds_keys and not call.core.secure_signalling:
+        if call.negotiation.holds_keys and not call.core.is_secure(call.dialog):
             # Another server of the account's list, perhaps. The call goes on, and nobody reads its keys.
             raise LocalProtocolError(Phrase("the call's keys must not travel over a connection that is not encrypted"))
         if running.hold is None and running.media is None:
@@ -223,8 +224,8 @@ class Modifier:
     def _on_success(self, serial: int, response: Response, now: float) -> None:
         call = self._call
         if serial in self._acks:
-            if call.core.flow is not None:
-                call.core.layer.send_again(self._acks[serial], call.core.flow)
+            if (flow := call.core.flow_of(call.dialog)) is not None:
+                call.core.layer.send_again(self._acks[serial], flow)
             return
         self._acknowledge(serial, response)
         if serial != self._serial or self.phase is not Phase.INVITING or call.over:
@@ -252,8 +253,8 @@ class Modifier:
         self.proceed(now)
 
     def _acknowledge(self, serial: int, response: Response) -> None:
-        call = self._call
-        if call.dialog is None or call.core.flow is None or self._attempt is None:
+        call, flow = self._call, self._call.core.flow_of(self._call.dialog)
+        if call.dialog is None or flow is None or self._attempt is None:
             return
         try:
             number = response.cseq.number
@@ -266,7 +267,7 @@ class Modifier:
         for name in ("Authorization", "Proxy-Authorization"):
             for value in self._attempt.request.headers.get_all(name):
                 ack.headers.add(name, value)
-        self._acks[serial] = call.core.layer.send_ack(ack, call.core.flow)
+        self._acks[serial] = call.core.layer.send_ack(ack, flow)
         self._acks.pop(serial - _REMEMBERED_ACKS, None)
 
     def _on_refusal(self, response: Response, now: float) -> None:
@@ -294,7 +295,8 @@ class Modifier:
         §14.2: while an INVITE of ours is under way it refuses another, by 500 or 491. One whose 2xx went into the
         connection that was lost waits for 64*T1, and then ends the call; a stray ACK is ignored by everybody.
         """
-        dialog, flow = self._call.dialog, self._call.core.flow
+        dialog = self._call.dialog
+        flow = self._call.core.flow_of(dialog)
         if self._doubtful <= 0 or dialog is None or flow is None or response.status not in (491, 500):
             return False
         self._call.core.layer.send_ack(dialog.request("ACK", cseq=self._doubtful), flow)

@@ -44,10 +44,12 @@ class Transfer:
         refer.headers.add("Refer-To", str(NameAddr(uri=target)))
         # RFC 3892 §2.1: who asked for it.
         refer.headers.add("Referred-By", str(NameAddr(uri=Uri.parse(call.core.account.address_of_record))))
-        call.core.add_contact(refer)
+        call.core.add_contact(refer, call.dialog)
         self._active = True
         self._status, self._reason = 100, ""
-        self._attempt = call.core.request(refer, self._on_outcome, now, next_cseq=call.dialog.next_cseq)
+        self._attempt = call.core.request(
+            refer, self._on_outcome, now, dialog=call.dialog, next_cseq=call.dialog.next_cseq
+        )
 
     def on_notify(self, notify: Request, now: float) -> Response:
         """The response to a NOTIFY of a refer subscription; raises ParseError."""

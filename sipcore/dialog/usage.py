@@ -59,9 +59,6 @@ class Usage:
         self.by_peer = ModifiedByPeer(self.call, self.modifier)
         self.out: OutgoingInvite | None = None
         self.incoming: IncomingInvite | None = None
-        self.flow: FlowId | None = None
-        """By which the peer knows the way to us."""
-
         self.replaced: Usage | None = None
         """The call that ends once this one is answered (RFC 3891)."""
 
@@ -230,7 +227,9 @@ class Usage:
             return
         info = self.call.dialog.request("INFO")
         set_body(info, dtmf_relay(digit, duration_ms), DTMF_RELAY)
-        self._core.request(info, self._on_info_outcome, now, next_cseq=self.call.dialog.next_cseq)
+        self._core.request(
+            info, self._on_info_outcome, now, dialog=self.call.dialog, next_cseq=self.call.dialog.next_cseq
+        )
 
     def _send_kept_digits(self, now: float) -> None:
         kept, self._kept_digits = self._kept_digits, []
@@ -257,7 +256,8 @@ class Usage:
 
     def flow_recovered(self, now: float) -> None:
         """Signalling is back: what waits for an ACK waits anew, and the peer learns our new Contact."""
-        self.flow = self._core.flow
+        if self.call.dialog is not None:
+            self.call.dialog.flow = self._core.flow
         if self.incoming is not None:
             self.incoming.flow_recovered(now)
         self.by_peer.flow_recovered(now)
@@ -265,6 +265,10 @@ class Usage:
             self.modifier.refresh(now)
         else:
             self._ask_for_caller(now)
+
+    def is_on(self, flow: FlowId) -> bool:
+        """Whether the peer knows the way to us by ``flow``."""
+        return self.call.dialog is not None and self.call.dialog.flow == flow
 
     def flow_moved(self, now: float) -> None:
         """The flow the peer knows is gone, and another serves.
@@ -282,7 +286,9 @@ class Usage:
         """
         if self.call.state is State.INCOMING and self.call.dialog is not None and self._core.flow is not None:
             info = self.call.dialog.request("INFO")
-            self._core.request(info, self._on_caller, now, next_cseq=self.call.dialog.next_cseq)
+            self._core.request(
+                info, self._on_caller, now, dialog=self.call.dialog, next_cseq=self.call.dialog.next_cseq
+            )
             self.call.start(Timer.ASK_FOR_CALLER, now + _ASK_EVERY)
 
     def _on_caller(self, outcome: Outcome, now: float) -> None:

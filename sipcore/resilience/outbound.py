@@ -32,7 +32,14 @@ from sipcore.events import (
 )
 from sipcore.resilience import flow_table, policy
 from sipcore.resilience.lifeline import Lifeline, Output
-from sipcore.resilience.signalling import RetryStatus, SignallingDown, SignallingMoved, SignallingReady, StandbyDown
+from sipcore.resilience.signalling import (
+    RetryStatus,
+    SignallingDown,
+    SignallingMoved,
+    SignallingReady,
+    StandbyDown,
+    StandbyReady,
+)
 
 if TYPE_CHECKING:
     from sipcore.auth.authenticator import Authenticator
@@ -45,7 +52,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-OutboundOutput = Output | SignallingMoved | StandbyDown
+OutboundOutput = Output | SignallingMoved | StandbyReady | StandbyDown
 
 _STORY = (
     KeepAliveStarted
@@ -309,9 +316,9 @@ def _of_standby(output: Output) -> OutboundOutput | None:
     match output:
         case SignallingDown(flow=flow):
             return StandbyDown(flow)
-        case SignallingReady(flow=flow):
+        case SignallingReady(flow=flow, contact=contact, secure=secure):
             _log.info("the second flow is registered: flow %d", flow)
-            return None
+            return StandbyReady(flow, contact, secure)
         case _:
             return output if isinstance(output, Effect) else None
 

@@ -39,6 +39,15 @@ class SignallingMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class StandbyReady:
+    """Registered on a flow besides the one that serves: calls may come by it, and then stay with it."""
+
+    flow: FlowId
+    contact: Uri
+    secure: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StandbyDown:
     """A flow is gone that served nobody."""
 

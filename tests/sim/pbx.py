@@ -86,6 +86,7 @@ class SimPbx:
         """When a binding ended on a connection that worked, without so much as an attempt to refresh it."""
         self._ids = IdSource(world.random)
         self._connections: list[Connection] = []
+        self._rung = -1
         self._verifier = self._new_verifier()
         self.manner = manner or Manner()
         self.switch = Switch(world, self._ids, self._refusal, self.manner)
@@ -114,9 +115,12 @@ class SimPbx:
 
     def ring(self, account: str, *, patience_s: float = 40.0) -> str | None:
         """Call a phone; its Call-ID, or None where it has no binding."""
-        binding = self._binding_of(account)
-        if binding is None:
+        found = [binding for binding in self.bindings.values() if binding.account == account]
+        working = [binding for binding in found if binding.works] or found
+        if not working:
             return None
+        self._rung += 1
+        binding = working[self._rung % len(working)]  # they come by either flow
         contact = binding.gruu or binding.contact
         return self.switch.ring(account, contact, binding.connection, patience_s=patience_s)
 
@@ -179,8 +183,21 @@ class SimPbx:
             case Request(method="OPTIONS") if message.to.tag is None:
                 refusal = self._refusal(message) if self.challenges_options else None
                 self._send(connection, refusal or message.response(200, to_tag="pbx"))
+            case _ if (flow := self._token(connection, message)) is not None:
+                self._send(flow, message)
             case _:
                 self.switch.on_request(connection, message)
+
+    def _token(self, connection: Connection, request: Request) -> Connection | None:
+        """The flow of the token in the Route of a call that came by it, where the request came by another.
+
+        RFC 5626 §5.3.1: that makes it an "incoming" request to a first hop, which sends it down that flow.
+        """
+        call = self.switch.calls.get(request.call_id) if self.manner.outbound else None
+        if call is None or call.by_phone or call.connection is connection or request.method == "CANCEL":
+            return None
+        way = call.connection
+        return way if all(way.is_open.values()) and not way.cut else None
 
     def _send(self, connection: Connection, message: Request | Response) -> None:
         connection.send(End.PBX, bytes(message))

@@ -169,6 +169,30 @@ def test_a_call_that_came_by_the_standby_is_told_when_that_dies(outbound: str) -
     assert lab.news == []
 
 
+@both
+def test_a_call_that_came_by_the_standby_stays_with_it(outbound: str) -> None:
+    """RFC 5626 §5.3.1: a first hop sends what holds another flow's token down that flow, our BYE back to ourselves."""
+    lab = Lab(outbound)
+    lab.phone.picks_up = lambda _: 1.0
+    binding = lab.pbx.bindings["1001;2"]
+    name = binding.gruu or binding.contact
+    lab.pbx.switch.ring("1001", name, lab.connection(2))
+    lab.wait(3.0)
+    (line,) = lab.phone.lines.values()
+    lab.phone.hold(line, hold=True)
+    lab.wait(1.0)
+    assert lab.pbx.dialogs[line.sip].direction == "sendonly"
+    assert lab.pbx.dialogs[line.sip].target.partition(";")[0] == name.partition(";")[0]
+    lab.connection(1).reset()
+    lab.wait(3.0)
+    assert len(lab.sent("INVITE")) == 1  # who knows the flow that is left need not be told of it
+    lab.phone.hang_up(line)
+    lab.wait(1.0)
+    assert not lab.pbx.dialogs
+    assert {flow for method in ("INVITE", "ACK", "BYE") for flow, _ in lab.sent(method)} == {2}
+    assert lab.news == []
+
+
 def test_a_contact_of_one_flow_is_replaced_by_that_of_the_other() -> None:
     """RFC 5626 §4.3: one re-INVITE on the flow that is left, with its own Contact, the description as it was."""
     lab = Lab("ob")
