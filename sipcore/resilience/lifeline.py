@@ -72,7 +72,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-
 Output = Effect | Event | SignallingReady | SignallingDown
 
 
@@ -154,6 +153,11 @@ class Lifeline:
         self._episode.abandon()
         self.registration.stop(now)
         self._settle(now)
+
+    def leave(self, now: float) -> None:
+        """Close the flow without a word to the registrar: the binding ends with it."""
+        self.flow.stop(Phrase("registration refused"), now)
+        self.unregister(now)
 
     def set_credentials(self, credentials: Credentials, now: float) -> None:
         """Use another name or password; a registration that is wanted is tried with them at once."""

@@ -123,10 +123,9 @@ class Outbound:
             line.unregister(now)
 
     def set_credentials(self, credentials: Credentials, now: float) -> None:
-        """Use another name or password, which all flows share."""
+        """Use another name or password, which all flows share; the lead finds out whether they are right."""
         self._not_before = 0.0
-        for line in self._flows:
-            line.set_credentials(credentials, now)
+        self.lead.set_credentials(credentials, now)
 
     def network_changed(self, online: bool, now: float, *, source_address: str | None = None) -> None:
         """The local network changed; ``source_address`` is that of the lead, and of a standby that shares it."""
@@ -232,7 +231,7 @@ class Outbound:
         standby, registration = self.standby, self.lead.registration
         if standby is None or not (standby.may_call and standby.outbound):
             return None
-        return standby if registration.wanted and not registration.parked else None
+        return standby if registration.wanted and not registration.judged else None
 
     def _take_over(self, heir: Lifeline, now: float) -> None:
         """Let the two change places."""
@@ -258,18 +257,22 @@ class Outbound:
         """Begin the second flow, or end it."""
         standby = self.standby
         if not self._wanted:
-            if standby is not None and standby.registration.wanted:
-                standby.unregister(now)
-        elif standby is not None and (standby.registration.parked or (standby.may_call and not standby.outbound)):
+            self._end(now)
+        elif standby is not None and (standby.registration.judged or (standby.may_call and not standby.outbound)):
             # Refused; or bound as any other Contact, and the phone would be rung twice.
             self._end(now, until=now + policy.OUTBOUND_MAX_S)
         elif self._is_idle and now >= self._begin_at:
             self._begin(now)
 
-    def _end(self, now: float, *, until: float) -> None:
-        self._not_before = until
-        if self.standby is not None:
-            self.standby.unregister(now)
+    def _end(self, now: float, *, until: float = 0.0) -> None:
+        self._not_before = max(self._not_before, until)
+        standby = self.standby
+        if standby is None or not standby.registration.wanted:
+            return
+        if standby.registration.judged or self.lead.registration.judged:
+            standby.leave(now)  # with what was refused, not even a binding can be removed
+        else:
+            standby.unregister(now)
 
     def _begin(self, now: float) -> None:
         standby = self.standby or self._make(self._first)

@@ -114,6 +114,11 @@ class RegistrationSupervisor:
         return self._state is State.SLOW_WAIT and self._verdict is not Verdict.TEMPORARY
 
     @property
+    def judged(self) -> bool:
+        """Whether what it has was refused for good, be that announced yet or not."""
+        return self._state in (State.LAST_WAIT, State.SLOW_WAIT) and self._verdict is not Verdict.TEMPORARY
+
+    @property
     def shown(self) -> RegistrationState:
         """The state as users see it."""
         match self._state:
@@ -274,7 +279,7 @@ class RegistrationSupervisor:
     def _is_hopeless(self, now: float) -> bool:
         """Whether another flow would change nothing: refused for good, or told to stay away."""
         waiting = self._state in (State.LAST_WAIT, State.SLOW_WAIT)
-        return waiting and (self._verdict is not Verdict.TEMPORARY or now < self.not_before)
+        return self.judged or (waiting and now < self.not_before)
 
     def _judge(self, verdict: Verdict) -> Verdict:
         """One refusal among other failures proves nothing; as many as a series has attempts do, wherever they fall."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import pytest
 
 from sipcore import events as ev
+from sipcore.auth.credentials import Credentials
 from sipcore.message.message import Request
 from sipcore.message.parse import parse_message
 from tests.sim.world import End
@@ -446,6 +448,23 @@ def test_a_wrong_password_is_tried_once_by_the_second_flow() -> None:
     assert len(lab.pbx.wrong) <= 2
     assert lab.news == []
     assert lab.is_served()
+
+
+def test_a_wrong_password_is_tried_no_oftener_than_by_one_flow() -> None:
+    """Typed in, or changed at the PBX: neither is the second binding removed with it."""
+    rejected: dict[str, list[int]] = {}
+    wrong = Credentials("1001", "typo")
+    for outbound in ("", "gruu"):
+        typed, changed = Lab(outbound), Lab(outbound)
+        typed.phone.run(functools.partial(typed.phone.stack.set_credentials, wrong))
+        changed.pbx.passwords["1001"] = "new"
+        changed.phone.run(changed.phone.stack.register)
+        for lab in (typed, changed):
+            lab.wait(60.0)
+            assert lab.phone.stack.registration_state is ev.RegistrationState.FAILED
+            assert lab.flows == []
+        rejected[outbound] = [len(lab.pbx.rejected) for lab in (typed, changed)]
+    assert rejected["gruu"] == rejected[""]
 
 
 def test_a_retry_after_outlives_the_loss_of_both() -> None:
