@@ -64,6 +64,7 @@ class Ping(enum.Enum):
 
     WEBSOCKET = enum.auto()  # RFC 6455 §5.5.2; always answered
     CRLF = enum.auto()  # RFC 5626 §3.5.1; many never answer, so silence proves nothing until one did
+    DATAGRAM = enum.auto()  # the same over UDP, where nobody has to answer: RFC 5626 §3.5.2 has STUN for that
 
 
 class Heartbeat:
@@ -113,8 +114,8 @@ class Heartbeat:
         self._next_at = now + self._interval.seconds if self._interval.seconds > 0 else None
 
     def promised(self, flow_timer_s: float, now: float) -> None:
-        """The first hop answers pings, and keeps the flow no longer than that without one (RFC 5626 §4.4)."""
-        self._answers = True
+        """The first hop answers pings over streams, and keeps the flow no longer than that without one (RFC 5626 §4.4)."""
+        self._answers = self._answers or self._kind is not Ping.DATAGRAM
         if self._next_at is not None:
             # "a random number between 80 and 100 percent" of it; the lower end is as good, and needs no dice.
             self._longest_s = flow_timer_s * _FLOW_TIMER_SHARE

@@ -368,7 +368,7 @@ class Lifeline:
         self.contact = self.named = contact
         self._ready = False
         self._layer.flow_opened(flow, ViaTemplate(server.via_transport, sent_by))
-        self._vitals.flow_up(flow, now, websocket=server.websocket)
+        self._vitals.flow_up(flow, server, now)
         self.registration.flow_up(now, reliable=server.reliable, quiet=self.flow.quiet)
 
     def _flow_down(self, flow: FlowId, reason: str, proven: bool, now: float) -> None:

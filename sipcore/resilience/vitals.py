@@ -32,7 +32,7 @@ from sipcore.transaction.events import (
 )
 
 if TYPE_CHECKING:
-    from sipcore.config import Account, Resilience
+    from sipcore.config import Account, Resilience, ServerAddress
     from sipcore.ids import IdSource
     from sipcore.transaction.layer import TransactionLayer
 
@@ -58,10 +58,11 @@ class Vitals:
         self._options: TransactionId | None = None
         self._outputs: list[VitalsOutput] = []
 
-    def flow_up(self, flow: FlowId, now: float, *, websocket: bool) -> None:
+    def flow_up(self, flow: FlowId, server: ServerAddress, now: float) -> None:
         """A flow is open: ping it."""
-        self._flow, self._websocket = flow, websocket
-        self._heartbeat.flow_up(Ping.WEBSOCKET if websocket else Ping.CRLF, now)
+        self._flow, self._websocket = flow, server.websocket
+        stream = Ping.WEBSOCKET if server.websocket else Ping.CRLF
+        self._heartbeat.flow_up(stream if server.reliable else Ping.DATAGRAM, now)
 
     def flow_down(self, now: float, *, remote: bool) -> None:
         """The flow is gone; ``remote`` unless we closed it for a reason of our own."""

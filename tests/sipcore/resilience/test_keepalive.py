@@ -180,6 +180,16 @@ def test_a_longer_flow_timer_changes_no_interval_and_ends_with_its_flow() -> Non
     assert not heart.expects_answer
 
 
+def test_over_udp_a_flow_timer_promises_no_answer_to_a_crlf() -> None:
+    """RFC 5626 §4.4.2 has STUN answered there; an unanswered CRLF would be a dead flow every 25 s."""
+    heart = Heartbeat(Resilience(ping_interval=60.0))
+    heart.flow_up(Ping.DATAGRAM, 0.0)
+    heart.promised(20.0, 1.0)
+    assert not heart.expects_answer
+    assert heart.due_to_ping(17.0)
+    assert not heart.found_dead(60.0)
+
+
 def test_pings_that_are_turned_off_stay_so() -> None:
     heart = Heartbeat(Resilience(ping_interval=0.0))
     heart.flow_up(Ping.WEBSOCKET, 0.0)
