@@ -114,7 +114,7 @@ class Heartbeat:
         self._next_at = now + self._interval.seconds if self._interval.seconds > 0 else None
 
     def promised(self, flow_timer_s: float, now: float) -> None:
-        """The first hop answers pings over streams, and keeps the flow no longer than that without one (RFC 5626 §4.4)."""
+        """The first hop keeps the flow no longer than that without a ping, which it answers (RFC 5626 §4.4)."""
         self._answers = self._answers or self._kind is not Ping.DATAGRAM
         if self._next_at is not None:
             # "a random number between 80 and 100 percent" of it; the lower end is as good, and needs no dice.

@@ -15,12 +15,14 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
+from sipcore.errors import Phrase
 from sipcore.events import (
     Effect,
     FlowId,
     KeepAliveStarted,
     KeepAliveStopped,
     ReconnectionAttempting,
+    ReconnectionFailed,
     Registered,
     RegistrationAttempt,
     RegistrationChanged,
@@ -58,6 +60,7 @@ _STORY = (
     KeepAliveStarted
     | KeepAliveStopped
     | ReconnectionAttempting
+    | ReconnectionFailed
     | Registered
     | RegistrationAttempt
     | RegistrationChanged
@@ -190,6 +193,9 @@ class Outbound:
 
     def outputs(self, now: float) -> list[OutboundOutput]:
         """Drain what is to be done and said, in order."""
+        if self.lead.flow.is_open and not self.lead.may_call and self._heir is not None:
+            # Its binding ran out, so the flow is of no use to the far end either.
+            self.lead.flow_broken(self.lead.flow.flow, Phrase("the registration expired"), now)
         said: list[OutboundOutput] = [*self.lead.outputs()]
         lost = next((output.flow for output in said if isinstance(output, SignallingDown)), None)
         if lost is not None and (heir := self._heir) is not None and heir.named is not None:
@@ -229,7 +235,7 @@ class Outbound:
     def _heir(self) -> Lifeline | None:
         """Who takes over from the lead, where its loss was no wish of the user and another flow is registered."""
         standby, registration = self.standby, self.lead.registration
-        if standby is None or not (standby.may_call and standby.outbound):
+        if standby is None or not (standby.registration.wanted and standby.may_call and standby.outbound):
             return None
         return standby if registration.wanted and not registration.judged else None
 

@@ -101,6 +101,20 @@ def test_a_registrar_that_stops_confirming_gets_one_flow() -> None:
     assert lab.is_served()
 
 
+def test_a_second_binding_that_is_being_removed_takes_nothing_over() -> None:
+    """Its un-REGISTER is never answered, and meanwhile the lead is lost."""
+    lab = Lab()
+    lab.phone.wire.kernel_gives_up = False
+    lab.connection(2).cut = True
+    lab.pbx.manner.outbound = ""
+    lab.phone.run(lab.phone.stack.register)
+    lab.wait(1.0)
+    lab.connection(1).reset()
+    lab.wait(30.0)
+    assert lab.is_served()
+    assert lab.pbx.reachable("1001")
+
+
 # --- one flow dies -------------------------------------------------------------------------------------------------
 
 
@@ -319,6 +333,21 @@ def test_a_register_nobody_answers_moves_the_phone() -> None:
     assert lab.news == []
     lab.wait(90.0)
     assert lab.reg_ids == ["1", "2"]
+
+
+def test_a_registration_that_expires_moves_the_phone() -> None:
+    """The lead's refreshes are all refused; the flow itself is open, and the other one's binding is good."""
+    lab = Lab("gruu", A)
+    line = lab.talk()
+    judge, lead = lab.pbx._judge, lab.connection(1)
+    lab.pbx._judge = lambda connection, request: (  # type: ignore[method-assign]
+        request.response(500, to_tag="reg") if connection is lead else judge(connection, request)
+    )
+    lab.wait(700.0)
+    assert lab.phone.calls == {line.call}
+    assert lab.is_served()
+    assert lab.reg_ids == ["1", "2"]
+    assert [news for news in lab.news if not isinstance(news, ev.RegistrationRefused | ev.RetryScheduled)] == []
 
 
 # --- the way back --------------------------------------------------------------------------------------------------
