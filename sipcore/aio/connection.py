@@ -87,3 +87,6 @@ class ConnectOptions:
     tls: ssl.SSLContext
     dead_after_s: float
     """Unacknowledged bytes older than this end a stream (TCP_USER_TIMEOUT)."""
+
+    upgrade_timeout_s: float
+    """How long a WebSocket's upgrade may stay unanswered once TCP and TLS are up."""

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _CLOSE_S = 3.0
+_UPGRADE_SHARE = 0.25
+"""Of ``connection_timeout``: once TCP and TLS are up, a PBX that means to answer an upgrade does so at once."""
 
 
 def tls_context(extra_ca: Path | str | None = None) -> ssl.SSLContext:
@@ -78,7 +80,12 @@ class UserAgent:
         self._listener = on_event
         self.stack = Stack(config, credentials, ids)
         self._driver = Driver(self.stack, self._on_event, clock or SystemClock())
-        options = ConnectOptions(tls_context(tls_ca), max(1.0, config.resilience.ping_timeout))
+        resilience = config.resilience
+        options = ConnectOptions(
+            tls_context(tls_ca),
+            dead_after_s=max(1.0, resilience.ping_timeout),
+            upgrade_timeout_s=resilience.connection_timeout * _UPGRADE_SHARE,
+        )
         self._connections = Connections(self._driver, options, ids)
         self._driver.attach(self._connections)
         self._monitor = (

@@ -131,12 +131,37 @@ class WebSocketConnection:
             listener.closed(reason)
 
 
+class _Upgrading(ClientConnection):
+    """A connection whose far end has its own, shorter time for the upgrade: a PBX that is up answers it at once.
+
+    Asterisk leaves one in a few hundred unread after the TLS handshake, and answers the next connection's.
+    """
+
+    def __init__(self, *arguments: Any, server: ServerAddress, timeout_s: float, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._server_address = server
+        self._upgrade_timeout_s = timeout_s
+
+    async def handshake(self, *arguments: Any, **options: Any) -> None:
+        try:
+            async with asyncio.timeout(self._upgrade_timeout_s):
+                await super().handshake(*arguments, **options)
+        except TimeoutError as error:
+            where = f"{self._server_address.host}:{self._server_address.port}"
+            seconds = self._upgrade_timeout_s
+            raise TransportError(
+                Phrase("{where} answers no WebSocket upgrade in {seconds:g} s.", where=where, seconds=seconds)
+            ) from error
+
+
 async def open_websocket(
     server: ServerAddress, targets: list[Target], listener: ConnectionListener, options: ConnectOptions
 ) -> WebSocketConnection:
     """Connect, upgrade and insist on the subprotocol; raises TransportError with one sentence, OSError or SSLError."""
     uri = f"{server.scheme}://{server.host}:{server.port}{server.path}"
-    arguments: dict[str, Any] = {"ssl": options.tls} if server.scheme == "wss" else {}
+    upgrading = functools.partial(_Upgrading, server=server, timeout_s=options.upgrade_timeout_s)
+    arguments: dict[str, Any] = {"create_connection": upgrading}
+    arguments |= {"ssl": options.tls} if server.scheme == "wss" else {}
     try:
         if _proxy_for(uri, server) is None:
             sock, _ = await connect_tcp(targets, dead_after_s=options.dead_after_s)
