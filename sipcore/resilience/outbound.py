@@ -90,8 +90,12 @@ class Outbound:
         self._ids = ids
         self.lead = self._first = self._make()
         self.standby: Lifeline | None = None
+        self._settings = settings
         self._not_before = 0.0
         """No second flow is begun until then: it was refused, or there is no server for it."""
+
+        self._all_lost = False
+        """Whether the server was lost by every flow, as it may have been by every phone."""
 
     @property
     def _flows(self) -> tuple[Lifeline, ...]:
@@ -205,6 +209,8 @@ class Outbound:
             _log.info("flow %d is lost, going on over flow %d to %s", lost, flow.flow, flow.server)
             said.append(SignallingMoved(lost, flow.flow, heir.named, flow.server.secure))
             said.append(TransportChanged(flow.shown, flow.server))
+        elif lost is not None:
+            self._all_lost = self.lead.flow.online and self.lead.registration.wanted
         self._tend(now)
         if self.standby is not None:
             quiet = [kept for output in self.standby.outputs() if (kept := _of_standby(output)) is not None]
@@ -267,6 +273,9 @@ class Outbound:
         elif standby is not None and (standby.registration.judged or (standby.may_call and not standby.outbound)):
             # Refused; or bound as any other Contact, and the phone would be rung twice.
             self._end(now, until=now + policy.OUTBOUND_MAX_S)
+        elif self._is_idle and self._all_lost:
+            self._all_lost = False
+            self._not_before = max(self._not_before, now + policy.second_flow_wait_s(self._settings, self._ids))
         elif self._is_idle and now >= self._begin_at:
             self._begin(now)
 

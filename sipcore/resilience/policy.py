@@ -29,6 +29,7 @@ OUTBOUND_MAX_S = 1800.0
 """RFC 5626 §4.5: "max-time"."""
 
 _OUTBOUND_BASE_S = 90.0
+_SECOND_FLOW_SPREADS = 10.0
 _URGENT_GAP_MAX_S = 4.0
 _URGENT_BACKGROUND_S = 10.0
 _PROBE_GROWTH_S = 6.0
@@ -128,6 +129,11 @@ def refresh_wait_s(expires_s: float, ids: IdSource) -> float:
 def fleet_wait_s(settings: Resilience, ids: IdSource, *, urgent: bool = False) -> float:
     """The wait after a loss the server caused: phones lost together must not return together."""
     return 0.0 if urgent or settings.fleet_spread <= 0 else ids.uniform(0.0, settings.fleet_spread)
+
+
+def second_flow_wait_s(settings: Resilience, ids: IdSource) -> float:
+    """The wait before a second flow after both were lost: a PBX that has come back takes its phones first."""
+    return ids.uniform(0.0, max(0.0, settings.fleet_spread) * _SECOND_FLOW_SPREADS)
 
 
 def outbound_wait_s(failures: int, ids: IdSource) -> float:

@@ -423,6 +423,22 @@ def test_both_die(outbound: str) -> None:
     assert lab.phone.calls == {line.call}
 
 
+def test_a_fleet_that_comes_back_does_not_come_twice_at_once() -> None:
+    """A PBX that restarts has its phones to take first; their second flows follow within seconds, spread out."""
+    waits = []
+    for seed in range(20):
+        lab = Lab(seed=seed)
+        lab.pbx.stop(silently=False)
+        lab.wait(1.0)
+        lab.pbx.start()
+        lab.wait(10.0)
+        assert lab.reg_ids == ["1", "2"]
+        at = [when for when, _, status in lab.pbx.registers if status == 200][-2:]
+        waits.append(at[1] - at[0])
+    assert max(waits) <= 6.0
+    assert sum(wait > 1.0 for wait in waits) >= 10
+
+
 def test_the_network_goes_and_comes_with_another_address() -> None:
     """S4 is what it was, twice."""
     lab = Lab()
