@@ -33,24 +33,10 @@ from sipcore.events import (
 )
 from sipcore.message.parse import Keepalive, MalformedMessage, StreamParser, parse_keepalive, parse_message
 from sipcore.message.uri import NameAddr
+from sipcore.resilience import signalling as sig
 from sipcore.resilience.outbound import Outbound, OutboundOutput
-from sipcore.resilience.signalling import (
-    RetryStatus,
-    SignallingDown,
-    SignallingMoved,
-    SignallingReady,
-    StandbyDown,
-    StandbyReady,
-)
 from sipcore.trace import MessageLog, Way
-from sipcore.transaction.events import (
-    AckReceived,
-    RequestReceived,
-    ResponseReceived,
-    TransactionEvent,
-    TransactionTimedOut,
-    TransactionTransportFailed,
-)
+from sipcore.transaction import events as tx
 from sipcore.transaction.layer import TransactionLayer
 
 if TYPE_CHECKING:
@@ -328,7 +314,7 @@ class Stack:
         """Whether :meth:`dial` would be accepted."""
         return self._outbound.may_call
 
-    def retry_status(self, now: float) -> RetryStatus | None:
+    def retry_status(self, now: float) -> sig.RetryStatus | None:
         """What is being retried, and when next; None while nothing is."""
         return self._outbound.retry_status(now)
 
@@ -420,13 +406,19 @@ class Stack:
             self._on_transaction(event, now)
         return bool(news)
 
-    def _on_transaction(self, event: TransactionEvent, now: float) -> None:
+    def _flow_gone(self, flow: FlowId, now: float) -> None:
+        """What was lost with a flow has to be known before anything is said again by another one."""
+        self._parsers.pop(flow, None)
+        while self._hear(now):
+            pass
+
+    def _on_transaction(self, event: tx.TransactionEvent, now: float) -> None:
         match event:
-            case ResponseReceived():
+            case tx.ResponseReceived():
                 self._outbound.on_outcome(event, now) or self._calls.on_response(event, now)
-            case TransactionTimedOut() | TransactionTransportFailed():
+            case tx.TransactionTimedOut() | tx.TransactionTransportFailed():
                 self._outbound.on_outcome(event, now) or self._calls.on_failure(event, now)
-            case RequestReceived() | AckReceived():
+            case tx.RequestReceived() | tx.AckReceived():
                 self._calls.on_request(event, now)
             case _:
                 assert_never(event)
@@ -438,20 +430,18 @@ class Stack:
 
     def _on_outbound(self, output: OutboundOutput, now: float) -> None:
         match output:
-            case SignallingReady(flow=flow, contact=contact, secure=secure):
+            case sig.SignallingReady(flow=flow, contact=contact, secure=secure):
                 self._calls.flow_recovered(flow, NameAddr(uri=contact), now, secure=secure)
-            case SignallingDown(flow=flow):
+            case sig.SignallingDown(flow=flow):
                 self._parsers.pop(flow, None)
                 self._calls.flow_lost(now)
-            case SignallingMoved(lost=lost, flow=flow, contact=contact, secure=secure):
-                self._parsers.pop(lost, None)
-                while self._hear(now):  # what was lost with the flow has to be known before anything is said again
-                    pass
+            case sig.SignallingMoved(lost=lost, flow=flow, contact=contact, secure=secure):
+                self._flow_gone(lost, now)
                 self._calls.flow_moved(flow, NameAddr(uri=contact), now, secure=secure)
-            case StandbyReady(flow=flow, contact=contact, secure=secure):
+            case sig.StandbyReady(flow=flow, contact=contact, secure=secure):
                 self._calls.standby_ready(flow, NameAddr(uri=contact), secure=secure)
-            case StandbyDown(flow=flow):
-                self._parsers.pop(flow, None)
+            case sig.StandbyDown(flow=flow):
+                self._flow_gone(flow, now)
                 self._calls.standby_lost(flow, now)
             case OpenFlow() | Transmit() | PingFlow() | CloseFlow() | ProbeServer():
                 self._effects.append(output)

@@ -312,7 +312,10 @@ def _pub_gruu_of(contact: NameAddr) -> Uri | None:
         uri = None if value is None or len(value) > _MAX_GRUU else Uri.parse(value)
     except ParseError:
         return None
-    return uri if uri is not None and uri.scheme in ("sip", "sips") and uri.param("gr") is not None else None
+    # Headers would be put into the requests of whoever calls us (RFC 3261 §19.1.5).
+    if uri is None or uri.scheme not in ("sip", "sips") or uri.param("gr") is None or uri.headers:
+        return None
+    return uri
 
 
 def _flow_timer_s(response: Response) -> int | None:

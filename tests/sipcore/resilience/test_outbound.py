@@ -209,6 +209,36 @@ def test_a_call_that_came_by_the_standby_stays_with_it(outbound: str) -> None:
     assert lab.news == []
 
 
+@both
+@pytest.mark.parametrize("how", ["lost", "left"])
+@pytest.mark.parametrize("verb", ["hold", "hang_up"])
+def test_what_was_under_way_on_the_standby_is_done_on_the_lead(outbound: str, how: str, verb: str) -> None:
+    """Whether the second flow breaks, or is given up since the registrar confirms it no more."""
+    lab = Lab(outbound)
+    lab.phone.picks_up = lambda _: 1.0
+    binding = lab.pbx.bindings["1001;2"]
+    call_id = lab.pbx.switch.ring("1001", binding.gruu or binding.contact, lab.connection(2))
+    lab.wait(3.0)
+    (line,) = lab.phone.lines.values()
+    swallowed = functools.partial(setattr, lab.pbx.switch, "on_request")
+    serve = lab.pbx.switch.on_request
+    swallowed(lambda *_: None)
+    lab.phone.hold(line, hold=True) if verb == "hold" else lab.phone.hang_up(line)
+    lab.wait(0.1)
+    swallowed(serve)
+    if how == "lost":
+        lab.connection(2).reset()
+    else:
+        lab.pbx.manner.outbound = ""
+        lab.phone.run(lab.phone.stack.register)
+    lab.wait(5.0)
+    if verb == "hold":
+        assert lab.pbx.dialogs[call_id].direction == "sendonly"
+        assert {flow for flow, _ in lab.sent("INVITE")} == {1, 2}
+    else:
+        assert not lab.pbx.dialogs
+
+
 def test_a_contact_of_one_flow_is_replaced_by_that_of_the_other() -> None:
     """RFC 5626 §4.3: one re-INVITE on the flow that is left, with its own Contact, the description as it was."""
     lab = Lab("ob")

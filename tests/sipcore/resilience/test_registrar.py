@@ -314,6 +314,7 @@ def test_a_second_binding_is_none_without_reg_id() -> None:
         (';pub-gruu="sip:1001@pbx.example"', None),
         (';pub-gruu="tel:1001;gr=x"', None),
         (';pub-gruu="nonsense"', None),
+        (f';pub-gruu="{GRUU}?Replaces=x"', None),
         (f';pub-gruu="{GRUU}{"x" * 600}"', None),
     ],
 )
