@@ -24,7 +24,7 @@ class BreakUps:
 
         self._ends: list[tuple[CaptureEnd | PlayoutEnd, int, int]] = []
 
-    def look(self, ends: Iterable[Microphone | Speaker | None]) -> None:
+    def look(self, ends: Iterable[Microphone | Speaker]) -> None:
         """Count what is new at these ends; what an end counted before its first look is of no call's."""
         seen = {id(end): (breaks, piles) for end, breaks, piles in self._ends}
         self._ends = []  # holds the ends: as long as one is listed here its identity is nobody else's
@@ -36,4 +36,4 @@ class BreakUps:
                     self.overruns += end.piles - piles
                     self._ends.append((end, end.breaks, end.piles))
                 case _:
-                    pass  # a file, or nothing: neither breaks up
+                    pass  # a file, or one made of arithmetic: neither breaks up

@@ -128,43 +128,47 @@ class CleanMicrophone:
     """A device's microphone without echo: a :class:`~audio.session.Microphone`."""
 
     def __init__(self, end: CaptureEnd, path: EchoPath) -> None:
-        self._end = end
+        self.end = end
+        self.given: Samples | None = None
+        """What the device gave at the last read, before anything was taken out of it."""
+
         self._path = path
 
     def read(self, rate: int) -> Samples | None:
         """The next 20 ms."""
-        frame, path = self._end.read(rate), self._path
+        frame, path = self.end.read(rate), self._path
+        self.given = frame
         path.listening = frame is not None
         canceller = path.working
         if frame is None or canceller is None:
             return frame
-        return canceller.cleaned(frame, self._end.delay_s + path.playout_delay_s)
+        return canceller.cleaned(frame, self.end.delay_s + path.playout_delay_s)
 
     def pause(self) -> None:
         """Nobody will read for a while."""
         self._path.listening = False
-        self._end.pause()
+        self.end.pause()
 
 
 class HeardSpeaker:
     """A device's speaker whose sound the microphone may pick up: a :class:`~audio.session.Speaker`."""
 
     def __init__(self, end: PlayoutEnd, path: EchoPath) -> None:
-        self._end = end
+        self.end = end
         self._path = path
 
     def write(self, frame: Samples) -> None:
         """Play 20 ms."""
         path = self._path
         if path.listening and (canceller := path.working) is not None:
-            path.playout_delay_s = self._end.delay_s
+            path.playout_delay_s = self.end.delay_s
             canceller.heard(frame)
-        self._end.write(frame)
+        self.end.write(frame)
 
     def pause(self) -> None:
         """Nothing will be written for a while."""
-        self._end.pause()
+        self.end.pause()
 
     def close(self) -> None:
         """No more will come."""
-        self._end.close()
+        self.end.close()

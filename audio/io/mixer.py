@@ -13,6 +13,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from audio.core import SAMPLE_RATE, silence
+from audio.io.echo import CleanMicrophone, HeardSpeaker
 from audio.io.events import AudioEvent, AudioProblem
 from audio.io.settings import Role
 from audio.stream.loudness import Gain, mix
@@ -53,9 +54,18 @@ class Mixer:
         return self._microphone is not None or bool(self._speakers)
 
     @property
-    def ends(self) -> tuple[Microphone | Speaker | None, ...]:
-        """The open devices' ends."""
-        return self._microphone, *self._speakers.values()
+    def ends(self) -> set[Microphone | Speaker]:
+        """The open devices' own ends, each once: calls and the bell mostly share a speaker."""
+        ends: set[Microphone | Speaker] = set()
+        for end in (self._microphone, *self._speakers.values()):
+            match end:
+                case CleanMicrophone() | HeardSpeaker():
+                    ends.add(end.end)
+                case None:
+                    pass
+                case _:
+                    ends.add(end)
+        return ends
 
     @property
     def microphone_dead(self) -> bool:
@@ -107,7 +117,9 @@ class Mixer:
             return None
         if frame is None:
             return None
-        self._stillness.add(frame)
+        # What suppresses noise gives digital zero in a quiet room, and that says nothing about the device.
+        given = self._microphone.given if isinstance(self._microphone, CleanMicrophone) else frame
+        self._stillness.add(frame if given is None else given)
         return self._gains[Role.MICROPHONE].apply(frame)
 
     def tone(self, role: Role, rate: int) -> Samples | None:

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from audio.io.echo import CleanMicrophone, EchoPath
 from audio.io.events import AudioProblem
 from audio.io.fake import SyntheticSpeaker
+from audio.io.matching import CallbackCapture, CaptureEnd
 from audio.io.mixer import Mixer
+from audio.io.ring import FrameRing
 from audio.io.settings import Role
 from audio.io.tone import Channel
 from audio.stream.stillness import PATIENCE_S
@@ -129,6 +132,31 @@ def test_a_dead_microphone_is_noticed_and_so_is_sound(gain: float) -> None:
         made.hear(RATE)
         told.append(made.microphone_dead)
     assert told == [False] * (TICKS - 1) + [True, False]
+
+
+class Hush:
+    """A canceller that takes everything for noise, as the real one does with the last steps of a converter."""
+
+    failed = False
+
+    def cleaned(self, frame: Samples, delay_s: float) -> Samples:
+        """Nothing is left."""
+        return np.zeros_like(frame)
+
+
+def test_a_microphone_in_a_quiet_room_is_alive_whatever_noise_suppression_leaves_of_it() -> None:
+    ring, path = FrameRing(RATE), EchoPath()
+    path.canceller = Hush()  # type: ignore[assignment]
+    made = Mixer(lambda _: None)
+    made.attach_microphone(CleanMicrophone(CaptureEnd(CallbackCapture(ring, RATE, lambda: 0.0)), path))
+    room = np.tile(np.array([-3, 2, 0, 1], dtype=np.int16), 40).tobytes()
+    for _ in range(2):
+        ring.write(room)
+    for _ in range(TICKS + 5):
+        ring.write(room)
+        heard = made.hear(RATE)
+        assert heard is None or not heard.any()
+    assert not made.microphone_dead
 
 
 def test_another_device_is_given_its_own_time() -> None:
