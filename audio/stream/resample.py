@@ -184,7 +184,8 @@ def convert(samples: Samples, in_rate: int, out_rate: int) -> Samples:
     if in_rate == out_rate:
         return samples
     resampler = Resampler(in_rate, out_rate)
-    tail = np.zeros(resampler._taps, dtype=np.int16)
-    output = np.concatenate([resampler.process(samples), resampler.process(tail)])
+    padded = np.pad(samples, (0, resampler._taps))
+    # A window for each output, all of them at once, would be a hundred times the recording.
+    output = np.concatenate([resampler.process(padded[at : at + in_rate]) for at in range(0, len(padded), in_rate)])
     skip = round((resampler._taps / 2) * out_rate / in_rate)
     return output[skip : skip + round(len(samples) * out_rate / in_rate)]

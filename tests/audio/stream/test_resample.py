@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -116,3 +118,16 @@ def test_converting_there_and_back_is_the_same_sound() -> None:
     back = convert(convert(sound, 8000, 48000), 48000, 8000)
     middle = slice(100, -100)
     assert np.abs(back[middle].astype(np.int32) - sound[middle]).max() < 200
+
+
+def test_a_long_recording_takes_no_more_memory_at_once_than_a_short_one() -> None:
+    """An hour at 44.1 kHz is a plain file for ``wav:``; a window for each output would take 10 GB."""
+    spent = []
+    for seconds in (5, 20):
+        recording = np.zeros(44_100 * seconds, dtype=np.int16)
+        convert(recording[:100], 44_100, 8000)  # the filter itself, once
+        tracemalloc.start()
+        convert(recording, 44_100, 8000)
+        spent.append(tracemalloc.get_traced_memory()[1] - 2 * recording.nbytes)
+        tracemalloc.stop()
+    assert spent[1] < 1.5 * spent[0]
