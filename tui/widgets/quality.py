@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
 from tui.i18n import _
 from tui.widgets.rows import Row, Rows
 
 if TYPE_CHECKING:
-    from phone.protocol.snapshots import CallSlice
+    from phone.protocol.snapshots import CallMedia, CallSlice
 
 _GRADES = (
     (4.2, "excellent", "ok"),
@@ -20,6 +22,9 @@ _GRADES = (
 )
 
 STANDS_S = 10.0
+
+_ALWAYS = 0
+"""The rank of what is never left out."""
 
 
 def grade(mos: float) -> tuple[str, str]:
@@ -35,28 +40,39 @@ def grade(mos: float) -> tuple[str, str]:
     return words[word], role
 
 
-def quality_row(call: CallSlice | None) -> Row:
-    """Empty without a call that has media."""
+def quality_row(call: CallSlice | None, *, width: int = 1000) -> Row:
+    """Empty without a call that has media. Where ``width`` cells are too few, what matters least is left out whole."""
     if call is None or call.codec is None:
         return []
-    row: Row = [(call.codec, "strong")]
+    parts: list[tuple[int, Row]] = [(_ALWAYS, [(call.codec, "strong")])]
     if call.security:
-        row += [(" " + call.security.upper(), "ok")]
-    media = call.media
-    if media is None:
-        return row
+        parts += [(_ALWAYS, [(" " + call.security.upper(), "ok")])]
+    if call.media is not None:
+        parts += _figures(call.media)
+    while sum(_cells(part) for _rank, part in parts) > width and (least := max(rank for rank, _part in parts)):
+        parts = [(rank, part) for rank, part in parts if rank != least]
+    return [piece for _rank, part in parts for piece in part]
+
+
+def _figures(media: CallMedia) -> list[tuple[int, Row]]:
+    """Each with how soon it is left out: the higher the sooner."""
+    parts: list[tuple[int, Row]] = []
     if media.mos is not None:
         word, role = grade(media.mos)
         filled = max(0, min(5, round(media.mos)))
-        row += [(_("  MOS {mos}").format(mos=f"{media.mos:.1f}") + " ", ""), ("●" * filled + "○" * (5 - filled), role)]
-        row += [(" " + word, role)]
-    row += [(_("  loss {percent} %").format(percent=f"{100 * media.loss:.1f}"), "")]
-    row += [(_("  jitter {ms} ms").format(ms=round(media.jitter_ms)), "")]
+        mos = _("  MOS {mos}").format(mos=f"{media.mos:.1f}")
+        parts += [(_ALWAYS, [(mos + " ", ""), ("●" * filled + "○" * (5 - filled), role)]), (4, [(" " + word, role)])]
+    parts += [(1, [(_("  loss {percent} %").format(percent=f"{100 * media.loss:.1f}"), "")])]
+    parts += [(2, [(_("  jitter {ms} ms").format(ms=round(media.jitter_ms)), "")])]
     if media.rtt_ms is not None:
-        row += [(_("  rtt {ms} ms").format(ms=round(media.rtt_ms)), "")]
+        parts += [(3, [(_("  rtt {ms} ms").format(ms=round(media.rtt_ms)), "")])]
     if broken := media.underruns + media.overruns:
-        row += [(_("  device breaks {count}").format(count=broken), "warn")]
-    return row
+        parts += [(_ALWAYS, [(_("  device breaks {count}").format(count=broken), "warn")])]
+    return parts
+
+
+def _cells(row: Row) -> int:
+    return sum(cell_len(text) for text, _role in row)
 
 
 class QualityLine(Rows):
@@ -78,4 +94,4 @@ class QualityLine(Rows):
             about = (call.id, call.codec, call.security, call.media is None, None if mos is None else grade(mos))
         if about != self._about or not 0 <= now - self._drawn_at < STANDS_S:
             self._about, self._drawn_at = about, now
-            self.show([quality_row(call)])
+            self.show([quality_row(call, width=self.size.width or 80)])

@@ -114,6 +114,25 @@ def test_the_quality_line() -> None:
     assert "MOS" not in joined(quality_row(replace(call, media=CallMedia())))
 
 
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_the_quality_line_fits_and_never_hides_that_a_device_breaks(language: str) -> None:
+    """What does not fit is left out whole: a figure cut in half is another figure."""
+    call = IN_CALL.calls[0]
+    media = CallMedia(mos=4.4, loss=0.123, jitter_ms=120.0, rtt_ms=1500.0, underruns=1200, overruns=34)
+    full = replace(call, codec="G722", security="dtls", media=media)
+    set_language(language)
+    try:
+        whole = joined(quality_row(full))
+        for width in range(60, 140):
+            row = joined(quality_row(full, width=width))
+            assert cell_len(row) <= width
+            assert row.endswith(" 1234")
+            assert all(part in whole for part in row.split("  "))
+        assert joined(quality_row(full, width=cell_len(whole))) == whole
+    finally:
+        set_language("en")
+
+
 @pytest.mark.parametrize(
     ("mos", "word"),
     [(4.5, "excellent"), (4.2, "excellent"), (4.0, "good"), (3.7, "fair"), (3.2, "poor"), (1.0, "bad"), (0.5, "bad")],
