@@ -23,7 +23,16 @@ _KEY_CELLS = 14
 _USEFUL: dict[Situation, tuple[str, ...]] = {
     "idle": ("call.redial", "app.search", "app.settings"),
     "ringing": ("call.answer", "call.hangup"),
-    "call": ("call.hangup", "call.hold", "call.mute", "call.transfer", "call.swap"),
+    "call": (
+        "call.hangup",
+        "call.hold",
+        "call.mute",
+        "call.transfer",
+        "call.swap",
+        "call.record",
+        "sound.louder",
+        "sound.quieter",
+    ),
     "reconnecting": ("conn.retry", "app.settings", "app.health", "app.log"),
     "typing": ("call.answer", "call.hangup"),
     "recent": ("call.redial", "app.search"),
