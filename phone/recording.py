@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from audio.engine import AudioEngine
     from audio.io.events import RecordingFailed
     from phone.lines import Lines
+    from phone.protocol.snapshots import CallSlice
     from phone.state import PhoneState
 
 _log = logging.getLogger(__name__)
@@ -50,15 +51,28 @@ class Recorder:
         self._state = state
         self._emit = emit
         self._clock = clock
+        self._starting: set[str] = set()
+        """Calls whose file is being made."""
 
     async def start(self, name: str | None = None) -> str:
         """Record a call from now on; returns the file."""
         line, call = self._lines.choose(self._state(), "record", name)
-        if call.recording:
+        if call.recording or line.id in self._starting:
             raise CommandRefused("call_state", Phrase("Call {call} is recorded already.", call=line.id))
-        directory, file_name = Path(self._audio.settings.recordings), _name(call.peer, self._clock())
+        self._starting.add(line.id)
         try:
-            file = await self._audio.recordings.start(line.id, directory, file_name, self._beep())
+            file = await self._begin(call)
+        finally:
+            self._starting.discard(line.id)
+        if self._state().call(line.id) is None:
+            raise CommandRefused("no_such_call", Phrase("The call ended meanwhile."))
+        self._emit(ev.RecordingStarted(at=self._clock(), call=line.id, file=file))
+        return file
+
+    async def _begin(self, call: CallSlice) -> str:
+        directory, name = Path(self._audio.settings.recordings), _name(call.peer, self._clock())
+        try:
+            return await self._audio.recordings.start(call.id, directory, name, self._beep())
         except OSError as error:
             why = Phrase(
                 "No recording can be made in {directory}: {why}; choose another directory in the settings.",
@@ -66,8 +80,6 @@ class Recorder:
                 why=error.strerror or str(error),
             )
             raise CommandRefused("recording", why) from None
-        self._emit(ev.RecordingStarted(at=self._clock(), call=line.id, file=file))
-        return file
 
     def stop(self, name: str | None = None) -> str:
         """Finish a call's recording; returns the file."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -103,3 +104,46 @@ def test_a_file_is_named_by_time_and_peer() -> None:
     assert _name("+44 20/7946", 0.0).endswith("_+44_20_7946")
     assert _name("../../etc", 0.0).endswith("_etc")
     assert _name("...", 0.0).endswith("_unknown")
+
+
+def test_a_key_pressed_twice_makes_one_recording(tmp_path: Path) -> None:
+    """The second press comes while the file of the first is being made."""
+
+    async def body(desk: Desk) -> None:
+        await talking(desk, tmp_path / "tapes")
+        answers = await asyncio.gather(desk.phone.recorder.start(), desk.phone.recorder.start(), return_exceptions=True)
+        (refused,) = [answer for answer in answers if isinstance(answer, CommandRefused)]
+        assert "recorded already" in refused.sentence
+        (file,) = (tmp_path / "tapes").iterdir()
+        assert desk.phone.state.calls[0].recording == str(file)
+
+    at_the_desk(tmp_path, body)
+
+
+def test_a_call_that_ends_while_its_file_is_made_is_not_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body(desk: Desk) -> None:
+        await talking(desk, tmp_path / "tapes")
+        made, go_on = asyncio.Event(), asyncio.Event()
+        start = desk.phone.audio.recordings.start
+
+        async def slow(*arguments: Any) -> str:
+            file = await start(*arguments)
+            made.set()
+            await go_on.wait()
+            return file
+
+        monkeypatch.setattr(desk.phone.audio.recordings, "start", slow)
+        starting = asyncio.create_task(desk.phone.recorder.start())
+        await made.wait()
+        await desk.phone.calls.hang_up()
+        await desk.until(lambda: not desk.phone.state.calls)
+        go_on.set()
+        with pytest.raises(CommandRefused, match="ended meanwhile"):
+            await starting
+        told = [event for event in desk.events if isinstance(event, ev.RecordingStarted | ev.RecordingEnded)]
+        assert told == []
+        assert await desk.phone.audio.recordings.finished(5.0)
+
+    at_the_desk(tmp_path, body)
