@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from audio.codec import registry
 from audio.core.ports import SAMPLE_RATE, Samples
-from audio.stream.resample import RateConverter
+from audio.stream.resample import RateConverter, convert
 from sipcore.media import PCMA, PCMU, Codec
 
 if TYPE_CHECKING:
@@ -37,11 +37,22 @@ class Decoders:
     """One received stream's, at ``rate``."""
 
     def __init__(self) -> None:
-        self.rate = SAMPLE_RATE
+        self._rate = SAMPLE_RATE
         self._streams: dict[int, _Stream] = {}
         self._ahead: deque[tuple[bytes, Samples]] = deque(maxlen=_AHEAD)
         for codec in _STATIC:
             self.learn(codec)
+
+    @property
+    def rate(self) -> int:
+        """Hz of all sound given."""
+        return self._rate
+
+    @rate.setter
+    def rate(self, rate: int) -> None:
+        for place, (payload, sound) in enumerate(self._ahead):
+            self._ahead[place] = payload, convert(sound, self._rate, rate)
+        self._rate = rate
 
     def learn(self, codec: Codec) -> None:
         """Understand this format from now on; one that is known already goes on where it is."""
@@ -85,4 +96,4 @@ class Decoders:
 
     def _decode(self, payload_type: int, payload: bytes) -> Samples:
         stream = self._streams[payload_type]
-        return stream.converter.convert(stream.codec.decode(payload), stream.codec.sample_rate, self.rate)
+        return stream.converter.convert(stream.codec.decode(payload), stream.codec.sample_rate, self._rate)

@@ -158,3 +158,16 @@ def test_a_packet_is_decoded_once_though_it_was_shown_before() -> None:
                     shown.preview(9, following)
         heard.append(shown.decode(9, payload))
     assert np.array_equal(np.concatenate(heard), np.concatenate(expected))
+
+
+@pytest.mark.parametrize(("before", "after"), [(RATE, 8000), (8000, RATE)])
+def test_a_packet_shown_before_the_rate_changed_has_the_new_rate_in_its_turn(before: int, after: int) -> None:
+    """The call moves to the other codec while a hole is filled: what follows it was decoded for the call of before."""
+    payload = g722.G722().encode(tone(0.02, 440.0))
+    decoders = Decoders()
+    decoders.learn(G722)
+    decoders.rate = before
+    assert len(decoders.preview(9, payload)) == before // 50
+    decoders.rate = after
+    assert len(decoders.preview(9, payload)) == after // 50
+    assert len(decoders.decode(9, payload)) == after // 50
