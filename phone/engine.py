@@ -160,12 +160,14 @@ class Engine:
 
     async def use_devices(self, configuration: Configuration) -> None:
         """Move the sound, in the midst of calls too."""
+        self._want_sound(configuration)
         if self._phone is not None:
             audio = configuration.audio
             await self._phone.set_devices(microphone=audio.input, speaker=audio.output, ringer=audio.ring)
 
     async def use_tones(self, configuration: Configuration) -> None:
         """Change tones and bells, in the midst of calls too."""
+        self._want_sound(configuration)
         if self._phone is not None:
             await self._phone.set_tones(configuration.audio)
 
@@ -173,6 +175,11 @@ class Engine:
         """Take over volumes, microphone gain and recordings."""
         if self._phone is not None:
             self._phone.set_levels(configuration.audio)
+
+    def _want_sound(self, configuration: Configuration) -> None:
+        """Settings that wait for the end of the calls were saved before these were."""
+        if self._wanted is not None:
+            self._wanted = replace(self._wanted, audio=configuration.audio)
 
     def use_verbose(self, on: bool) -> None:
         """Switch the verbose log."""

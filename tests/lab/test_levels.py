@@ -76,24 +76,27 @@ def test_a_volume_halved_is_six_decibels_less_at_once_and_after_a_restart(
     assert engine.status()["audio"]["volume"] == 50
 
 
-def test_a_volume_outlives_settings_that_waited_for_the_end_of_the_call(
+def test_sound_outlives_settings_that_waited_for_the_end_of_the_call(
     asterisk: Asterisk, make_engine: Callable[..., Engine]
 ) -> None:
-    """The phone is built anew then, from settings that were saved before the volume was turned."""
-    engine = make_engine(asterisk.ws_uri)
+    """The phone is built anew then, from settings that were saved before the volume was turned and a device chosen."""
+    engine = make_engine(asterisk.ws_uri, audio={"input": "none", "output": "none"})
     engine.start()
     engine.wait_registered()
     engine.dial("600")
     engine.wait_call("active")
     with Connection(engine.socket) as client:
         saved = client.call("change_settings", values=[{"key": "account.display_name", "text": "Desk"}])
-    assert saved["after_calls"] == ["account.display_name"]
+        assert saved["after_calls"] == ["account.display_name"]
+        saved = client.call("change_settings", values=[{"key": "audio.input", "text": "synthetic"}])
+        assert saved["applied"] == ["audio.input"]
     engine.ctl("volume", "40")
     since = engine.mark()
     engine.ctl("hangup")
     engine.wait_event("registered", since=since, refresh=False)
     assert engine.ctl("volume").stdout.strip() == "volume 40 %  ring 100 %"
     assert engine.status()["audio"]["volume"] == 40
+    assert engine.status()["audio"]["input"] == "synthetic"
 
 
 def test_a_dead_microphone_is_told_and_taken_back_when_it_lives(
