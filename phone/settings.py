@@ -129,6 +129,8 @@ class LiveSettings:
         self._unkept: dict[str, SettingValue] = {}
         self._keeping: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
+        self._file = asyncio.Lock()
+        """Who reads, edits and replaces the file does so alone."""
 
     async def describe(self) -> SettingsReply:
         """What is in force; raises CommandRefused."""
@@ -143,15 +145,16 @@ class LiveSettings:
     ) -> SettingsChanged:
         """Check, write and apply; raises CommandRefused with a sentence where a value does not fit."""
         await self.keep()
-        before = self._configuration
-        try:
-            after = await asyncio.to_thread(self._settings.write, values) if values else before
-            kept = ""
-            if password and keep_password:
-                kept = await asyncio.to_thread(self._settings.keep_password, password, after)
-        except (ConfigError, secrets.SecretError) as error:
-            raise CommandRefused("settings", str(error)) from None
-        self._configuration = after
+        async with self._file:
+            before = self._configuration
+            try:
+                after = await asyncio.to_thread(self._settings.write, values) if values else before
+                kept = ""
+                if password and keep_password:
+                    kept = await asyncio.to_thread(self._settings.keep_password, password, after)
+            except (ConfigError, secrets.SecretError) as error:
+                raise CommandRefused("settings", str(error)) from None
+            self._configuration = after
         if password:
             self._password_source = "typed"
         changed = await self._apply(before, after, [value.key for value in values], password)
@@ -172,13 +175,14 @@ class LiveSettings:
         if self._keeping is not None:
             self._keeping.cancel()
             self._keeping = None
-        values, self._unkept = tuple(self._unkept.values()), {}
-        if not values:
-            return
-        try:
-            self._configuration = await asyncio.to_thread(self._settings.write, values)
-        except ConfigError as error:
-            _log.warning("! settings are in force and cannot be kept: %s", error)
+        async with self._file:
+            values, self._unkept = tuple(self._unkept.values()), {}
+            if not values:
+                return
+            try:
+                self._configuration = await asyncio.to_thread(self._settings.write, values)
+            except ConfigError as error:
+                _log.warning("! settings are in force and cannot be kept: %s", error)
 
     async def _apply(
         self, before: Configuration, after: Configuration, keys: list[str], password: str | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import stat
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from phone.config_schema import SCHEMA, Kind
 from phone.protocol.commands import CommandRefused
 from phone.protocol.settings import SettingField, SettingValue, problem_of
 from phone.settings import LiveSettings, Settings
+from phone.settings_file import write_text
 from phone.settings_table import ENTRIES, blank_field, schema_key
 from tests.audio.calling import write_wave
 
@@ -320,6 +322,34 @@ def test_a_volume_that_cannot_be_written_is_in_force_all_the_same(
     asyncio.run(scenario())
     assert "cannot be kept" in caplog.text
     assert file.read_text() == "[audio"
+
+
+def test_a_setting_saved_while_a_volume_is_written_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is read, edited and replaced; two who do that at once would each take the other's line out."""
+    changing, _, file = live(tmp_path)
+    overtaken = threading.Event()
+    order: list[str] = []
+
+    def write(path: Path, text: str) -> None:
+        order.append(text)
+        if len(order) == 1:
+            overtaken.wait(0.2)
+        else:
+            overtaken.set()
+        write_text(path, text)
+
+    monkeypatch.setattr("phone.settings.write_text", write)
+
+    async def scenario() -> None:
+        changing.keep_soon(SettingValue(key="audio.volume", text="30"))
+        change = changing.change((SettingValue(key="audio.input", text="USB"),), password=None, keep_password=False)
+        await asyncio.gather(changing.keep(), change)
+        shown = {field.key: field.text for field in (await changing.describe()).fields}
+        assert (shown["audio.volume"], shown["audio.input"]) == ("30", "USB")
+
+    asyncio.run(scenario())
+    assert "volume = 30" in file.read_text()
+    assert 'input = "USB"' in file.read_text()
 
 
 def test_recordings_have_a_directory_wherever_one_is_named(tmp_path: Path) -> None:
