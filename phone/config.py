@@ -208,7 +208,7 @@ def _audio(settings: config_layers.Settings, environ: Mapping[str, str]) -> Audi
     values: dict[str, Any] = {}
     for item in dataclasses.fields(AudioSettings):
         setting = settings.get(("audio", item.name))
-        if setting is not None and (setting.value != "" or item.name != "recordings"):
+        if setting is not None and (item.name != "recordings" or setting.value.strip()):
             values[item.name] = _audio_value(item.name, setting)
     if values.get("country", "auto") == "auto":
         values["country"] = tone_country(environ)

@@ -358,6 +358,7 @@ def test_recordings_have_a_directory_wherever_one_is_named(tmp_path: Path) -> No
         return found.load().audio.recordings
 
     assert directory("") == f"{tmp_path}/.local/state/offhook/recordings"
-    assert directory('[audio]\nrecordings = ""\n') == f"{tmp_path}/.local/state/offhook/recordings"
+    for empty in ("", "  "):
+        assert directory(f'[audio]\nrecordings = "{empty}"\n') == f"{tmp_path}/.local/state/offhook/recordings"
     assert directory('[audio]\nrecordings = "tapes"\n') == f"{tmp_path}/tapes"
     assert directory('[audio]\nrecordings = "/srv/tapes"\n') == "/srv/tapes"
