@@ -327,6 +327,8 @@ class AudioEngine:
 
     def activate(self, call: str | None) -> None:
         """This call has the microphone and the speaker; the others hear and are heard by nobody."""
+        if call != self._active:
+            self.ringing.release_keys()
         self._active = call
         self._thread.send(Activate(call))
 
@@ -354,6 +356,7 @@ class AudioEngine:
         self._thread.send(CloseSession(call))
         if self._active == call:
             self._active = None
+            self.ringing.release_keys()
         if not self._calls:
             self._guard.release()
         self._want_devices()

@@ -90,6 +90,12 @@ class Ringing:
             self._keys.press(digits)
             self._thread.send(PlayTone(Channel.KEYS, self._keys))
 
+    def release_keys(self) -> None:
+        """Drop the keys that are still to be heard: nobody is sent them any more."""
+        if self._keys.waiting:
+            self._keys = KeySource()
+            self._thread.send(PlayTone(Channel.KEYS, None))
+
     def _source(self, kind: ToneKind) -> LoopSource:
         country = country_named(self._settings.country)
         ring = self._ring(kind)

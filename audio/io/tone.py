@@ -84,6 +84,11 @@ class KeySource:
     def __init__(self) -> None:
         self._frames: deque[Samples] = deque()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether any key is still to be heard."""
+        return bool(self._frames)
+
     def press(self, digits: Iterable[str]) -> None:
         """Queue the tones of ``0-9 * # A-D``, paced as they are sent; ``,`` is a pause, and nothing else sounds."""
         for digit in digits:

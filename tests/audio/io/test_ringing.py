@@ -111,6 +111,26 @@ def test_key_tones_can_be_switched_off_in_the_midst_of_a_call() -> None:
     asyncio.run(test())
 
 
+@pytest.mark.parametrize("ending", ["hung up", "put on hold"])
+def test_keys_that_were_not_sent_any_more_are_not_heard_any_more(ending: str) -> None:
+    """The far end is gone, or hears no digits: what was still to come is dropped on both sides."""
+
+    async def test() -> None:
+        async with running() as one, running() as other:
+            await connect(one, other)
+            one.engine.ringing.press("5" * 60)
+            assert share(await hear(one, 0.3), 770.0, 1336.0) > 0.9
+            if ending == "hung up":
+                one.engine.close_call("call")
+            else:
+                one.engine.activate(None)
+            one.engine.ringing.play(Channel.PROGRESS, ToneKind.BUSY)
+            await hear(one, 0.1)
+            assert share(await hear(one, 0.5), 770.0, 1336.0) < 0.1
+
+    asyncio.run(test())
+
+
 def test_the_call_waiting_beep_is_heard_over_a_voice_and_not_at_the_far_end() -> None:
     async def test() -> None:
         async with (
