@@ -66,7 +66,7 @@ class Recordings:
         self.count += 1
         numbered = numbered_path(path, self.count)
         speaker = WaveSpeaker(numbered, lambda text: self._report(AudioProblem(text, Role.SPEAKER)))
-        self._unfinished.append(speaker)
+        self._note(speaker)
         self._thread.send(Record(call, speaker, numbered))
 
     async def start(self, call: str, directory: Path, name: str, beep: RecordingBeep | None) -> str:
@@ -82,9 +82,14 @@ class Recordings:
             self._report(RecordingFailed(call, path, why))
 
         recorder = CallRecorder(file, path, fail, beep)
-        self._unfinished.append(recorder)
+        self._note(recorder)
         self._thread.send(RecordBoth(call, recorder))
         return path
+
+    def _note(self, recording: WaveSpeaker | CallRecorder) -> None:
+        """Remember a recording until its file is complete."""
+        self._unfinished = [one for one in self._unfinished if not one.finished(0.0)]
+        self._unfinished.append(recording)
 
     def stop(self, call: str) -> None:
         """Finish the file of :meth:`start`; the end of the call does that too."""

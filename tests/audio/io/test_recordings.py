@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import stat
 import wave
+import weakref
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -142,3 +143,18 @@ def test_a_file_has_the_rate_its_call_began_with(tmp_path: Path) -> None:
         assert (file.getnchannels(), file.getframerate()) == (2, 16000)
         assert file.getnframes() == 2 * 16000
     assert told == []
+
+
+def test_an_engine_that_runs_for_weeks_does_not_hold_every_recording(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with running(QUIET) as phone:
+            seen: list[weakref.ref[Any]] = []
+            for number in range(4):
+                await phone.engine.recordings.start(f"gone {number}", tmp_path, "name", None)
+                recorder = phone.engine.recordings._unfinished[-1]
+                seen.append(weakref.ref(recorder))
+                await asyncio.to_thread(recorder.finished, 5.0)
+                del recorder
+            await until(lambda: sum(one() is not None for one in seen) <= 1, "those before are let go")
+
+    asyncio.run(test())
