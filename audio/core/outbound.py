@@ -39,8 +39,8 @@ _FRAME_S = FRAME_MS / 1000
 _LOST_TIME_S = 0.5
 """A thread later than this does not catch up: the time is skipped on the wire too."""
 
-_MUTE_NOISE = noise.encode(-66.0)
-"""-69 dBFS: a line that is up and a voice that is not there; -70 dBov is lost in A-law's first step."""
+_MUTE_NOISE = noise.encode(-69.0)
+"""-69 dBFS: a line that is up and a voice that is not there; what is much fainter is lost in A-law's first step."""
 
 
 class Outbound:
