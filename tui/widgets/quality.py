@@ -88,10 +88,12 @@ class QualityLine(Rows):
 
     def update_from(self, call: CallSlice | None, *, now: float) -> None:
         """Show how ``call`` sounds; ``now`` in seconds."""
+        width = self.size.width or 80
         about: tuple[object, ...] = ()
         if call is not None:
             mos = None if call.media is None else call.media.mos
-            about = (call.id, call.codec, call.security, call.media is None, None if mos is None else grade(mos))
+            worth = None if mos is None else grade(mos)
+            about = (call.id, call.codec, call.security, call.media is None, worth, width)
         if about != self._about or not 0 <= now - self._drawn_at < STANDS_S:
             self._about, self._drawn_at = about, now
-            self.show([quality_row(call, width=self.size.width or 80)])
+            self.show([quality_row(call, width=width)])
