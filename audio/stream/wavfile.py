@@ -37,14 +37,21 @@ def read_wav(file: IO[bytes], rate: int = 8000, *, longest_s: int = MAXIMUM_SECO
                 )
             if count > in_rate * longest_s:
                 raise ParseError(Phrase("it is longer than {n} seconds", n=longest_s))
-            data = reader.readframes(count)
+            # A second at a time: an hour as floats would be gigabytes.
+            blocks = [_mono(reader.readframes(in_rate), channels, width) for _ in range(0, count, in_rate)]
     except (wave.Error, EOFError, RuntimeError, ValueError, struct.error) as error:
         # `wave` trusts the sizes a file states, and then fails in its own ways.
         why = str(error) or Phrase("it is cut off")
         raise ParseError(Phrase("not a WAV file this program can play: {why}", why=why)) from error
-    data = data[: len(data) // (channels * width) * (channels * width)]
-    mono = _linear(data, width).reshape(-1, channels).mean(axis=1)
-    return convert(np.clip(np.rint(mono), -32768, 32767).astype(np.int16), in_rate, rate)
+    return convert(np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.int16), in_rate, rate)
+
+
+def _mono(data: bytes, channels: int, width: int) -> Samples:
+    """The mean of all channels; a frame that is cut off is left out."""
+    whole = data[: len(data) // (channels * width) * (channels * width)]
+    mono = _linear(whole, width).reshape(-1, channels).mean(axis=1)
+    block: Samples = np.clip(np.rint(mono), -32768, 32767).astype(np.int16)
+    return block
 
 
 def _linear(data: bytes, width: int) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 import wave
 from typing import TYPE_CHECKING
 
@@ -123,3 +124,19 @@ def test_damaged_headers_never_raise_anything_else(noise: bytes, place: int) -> 
         read_wav(io.BytesIO(good[:place] + noise + good[place + len(noise) :]))
     except ParseError:
         pass
+
+
+def test_a_longer_file_takes_little_more_memory_than_its_length() -> None:
+    """An hour of stereo at 44.1 kHz and 24 bit is 950 MB; as numbers, all at once, it would be several times that."""
+    spent = []
+    for seconds in (5, 25):
+        file = io.BytesIO()
+        with wave.open(file, "wb") as writer:
+            writer.setparams((2, 3, 44_100, 0, "NONE", "not compressed"))
+            writer.writeframes(bytes(6 * 44_100 * seconds))
+        file.seek(0)
+        tracemalloc.start()
+        assert len(read_wav(file)) == seconds * 8000
+        spent.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert spent[1] - spent[0] < 1.2 * 6 * 44_100 * 20
