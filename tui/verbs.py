@@ -130,9 +130,8 @@ class Verbs:
             await self._do(cmd.Record("stop" if call.recording else "start", call.id))
 
     async def volume(self, change: int) -> None:
-        """Turn what is heard now up or down: the bell while only it is."""
-        current = current_call(self._console.state)
-        bell = ringing(self._console.state) is not None and (current is None or current.state != "active")
+        """Turn what is heard now up or down: the bell while it rings; beside a call that is talked on nothing does."""
+        bell = ringing(self._console.state) is not None and not self._engaged()
         try:
             reply = await self._console.send(cmd.Volume(change=change, ring=bell))
         except (Refused, EngineGone) as error:
@@ -142,6 +141,13 @@ class Verbs:
         if isinstance(level, int):
             words = _("Ring volume {percent} %") if bell else _("Volume {percent} %")
             self._console.note(f"{words.format(percent=level)}  {volume_bar(level)}")
+
+    def _engaged(self) -> bool:
+        """Whether a call has the ear, so that the next one beeps there."""
+        return any(
+            not call.held and call.state != "ending" and not (call.direction == "in" and call.state == "ringing")
+            for call in self._console.state.calls
+        )
 
     async def swap(self) -> None:
         """Take back the call that is on hold; the engine holds the other one."""

@@ -16,6 +16,8 @@ from tests.tui.engine import console, over, registered, ringing, talking, text_o
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from phone.protocol.snapshots import CallSlice
+
 
 def test_digits_start_dialling_and_enter_dials(tmp_path: Path) -> None:
     async def scenario() -> None:
@@ -97,6 +99,27 @@ def test_keys_of_a_call(tmp_path: Path, key: str, call: object, command: cmd.Com
         async with console(tmp_path, registered(calls=(call,))) as (_app, pilot, engine):
             await pilot.press(key)
             await until(pilot, lambda: engine.commands == [command])
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("beside", "bell"),
+    [
+        (talking("a"), False),
+        (talking("a", held=True), True),
+        (talking("a", state="early", answered_at=None), False),
+        (talking("a", state="ending"), True),
+    ],
+    ids=["talking", "on hold", "calling", "ending"],
+)
+def test_the_volume_is_that_of_what_a_second_call_sounds_with(tmp_path: Path, beside: CallSlice, bell: bool) -> None:
+    """A call one talks on makes it a beep in the ear; beside a call on hold the bell rings."""
+
+    async def scenario() -> None:
+        async with console(tmp_path, registered(calls=(beside, ringing("b")))) as (_app, pilot, engine):
+            await pilot.press("ctrl+up")
+            await until(pilot, lambda: engine.commands == [cmd.Volume(change=10, ring=bell)])
 
     asyncio.run(scenario())
 
