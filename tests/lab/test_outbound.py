@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from tests.lab.engine import Engine
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.parallel]
 
 GAP_MS = 1000
 """Of a stream that never stopped: far above how late two shared cores are."""
