@@ -297,6 +297,11 @@ class SimPhone:
         way = self.wire.online and self.pbx.up and self.wire.hole_until <= self.world.now
         return way and call.address == self.wire.address and call.direction in ("sendrecv", "recvonly")
 
+    @property
+    def trusts_a_dead_flow(self) -> bool:
+        """Whether a connection it holds to be open leads nowhere."""
+        return any(flow.cut or not flow.is_open[End.PBX] for flow in self._flows.values())
+
     def _move_media(self) -> None:
         for line in list(self.lines.values()):
             if line.active and line.address != self.wire.address:

@@ -228,6 +228,8 @@ class Switch:
         call = self.calls.get(response.call_id)
         if call is None:
             return  # a transaction that is over: what nobody waits for is discarded
+        if response.from_.tag and response.from_.tag == call.peer_tag:
+            return  # to a request of its own that was led back to it
         if response.is_success and self._is_lost(call, response):
             return
         if response.is_provisional:
