@@ -118,6 +118,14 @@ class MediaSession:
         """Whether an offer was answered: from then on every tick counts."""
         return self._negotiation >= 0
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing that may come has to be answered before the next tick: sound flows, and how it is protected
+        and which way it goes is found out.
+        """
+        secure, agent = self._secure, self._agent
+        return self.core.hears and (secure is None or secure.ready) and (agent is None or agent.settled)
+
     def configure(self, parameters: MediaParameters, now: float) -> bool:
         """Apply an offer/answer round; false, and nothing done, when a later one was applied before."""
         if parameters.negotiation < self._negotiation:
@@ -212,12 +220,13 @@ class MediaSession:
             if part is not None and (due := part.next_timeout()) is not None and due <= now:
                 part.handle_timeout(now)
 
-    def statistics(self, now: float) -> MediaStatistics:
-        """The figures as of ``now``."""
-        if self._secure is None:
-            return self.core.statistics(now)
-        counters = self._secure.counters
-        return self.core.statistics(now, forged=counters.forged, replayed=counters.replayed)
+    def statistics(self, now: float, *, underruns: int = 0, overruns: int = 0) -> MediaStatistics:
+        """The figures as of ``now``; what the devices had is told by who has them."""
+        forged = replayed = 0
+        if self._secure is not None:
+            counters = self._secure.counters
+            forged, replayed = counters.forged, counters.replayed
+        return self.core.statistics(now, forged=forged, replayed=replayed, underruns=underruns, overruns=overruns)
 
     # -- sound ----------------------------------------------------------------------------------------------------
 

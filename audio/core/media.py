@@ -119,6 +119,11 @@ class MediaCore:
         return self._outbound.sends and not self._outbound.muted and not self._closed
 
     @property
+    def hears(self) -> bool:
+        """Whether the far end has been heard of, by RTP or RTCP."""
+        return self._last_received is not None
+
+    @property
     def spoken(self) -> Samples:
         """What the last tick gave the far end to hear, before coding; silence where that is nothing."""
         return self._outbound.spoken
@@ -372,8 +377,10 @@ class MediaCore:
             concealed=inbound.playout.concealed,
         )
 
-    def statistics(self, now: float, *, forged: int = 0, replayed: int = 0) -> MediaStatistics:
-        """The figures as of ``now``; what the keys turned away is told by who has them."""
+    def statistics(
+        self, now: float, *, forged: int = 0, replayed: int = 0, underruns: int = 0, overruns: int = 0
+    ) -> MediaStatistics:
+        """The figures as of ``now``; what keys turned away and devices had is told by who has them."""
         inbound, sender, control = self._inbound, self._outbound.sender, self._control
         counters, jitter = self._counters(), self._inbound.jitter.statistics
         buffer_ms = inbound.playout.delay_s(now) * 1000
@@ -400,6 +407,8 @@ class MediaCore:
             strangers=self._gate.strangers,
             forged=forged,
             replayed=replayed,
+            underruns=underruns,
+            overruns=overruns,
             concealed_ms=counters.concealed * 1000 / CLOCK_RATE,
             concealed=self._quality.concealed(counters),
             level_in_dbfs=self._outbound.meter.rms_dbfs,

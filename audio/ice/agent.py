@@ -143,6 +143,11 @@ class IceAgent:
         """Whether we choose the path; a conflict may have turned it round."""
         return self._controlling
 
+    @property
+    def settled(self) -> bool:
+        """Whether every component's path is found."""
+        return len(self._selected) == len(self._components)
+
     def selected(self, component: int = 1) -> Address | None:
         """Where a component's datagrams go, or None while there is no path."""
         selected = self._selected.get(component)

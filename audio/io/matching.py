@@ -311,9 +311,9 @@ class CaptureEnd:
             if data is None:
                 return self._bridge(short)
             block = self._resampler.process(np.frombuffer(data, dtype=np.int16))
-            self._pending = np.concatenate([self._pending, block])
+            self._pending = np.concatenate([self._pending, block]) if len(self._pending) else block
         self._starved = False
-        frame, self._pending = self._pending[: self._frame].copy(), self._pending[self._frame :]
+        frame, self._pending = self._pending[: self._frame], self._pending[self._frame :]
         surplus = self._control.observe(self._ring.fill, self._source.reserve())
         self.piles += surplus > self._control.pile
         self.drained += self._ring.skip(max(0, surplus))

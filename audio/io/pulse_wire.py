@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sipcore.errors import ParseError
 
@@ -52,8 +51,7 @@ class Command(enum.IntEnum):
     RECORD_STREAM_KILLED = 65
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(NamedTuple):
     """One packet: a command where ``channel`` is :data:`INVALID`, else sound."""
 
     channel: int

@@ -11,16 +11,15 @@ moves them. A device that is missing, opening or dead means silence, never a mis
 from __future__ import annotations
 
 import logging
-import os
-import select
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, assert_never
 
 from audio.core import SAMPLE_RATE, Samples, Transmit, TransmitKind
 from audio.core.statistics import MediaStatistics
+from audio.io.arrivals import READ_AT_ONCE, read_arrivals, stamp_arrivals
 from audio.io.breakups import BreakUps
 from audio.io.commands import (
     Activate,
@@ -50,6 +49,7 @@ from audio.io.events import (
 from audio.io.mixer import Mixer
 from audio.io.realtime import raise_thread_priority
 from audio.io.settings import Role
+from audio.io.waiting import Waiting
 from sipcore.errors import Phrase
 
 if TYPE_CHECKING:
@@ -71,12 +71,7 @@ _CATCH_UP_TICKS = 10
 """A thread that was kept from running makes up for 200 ms; after a longer stop it goes on from now."""
 
 _SNAPSHOT_TICKS = 5
-_DATAGRAMS_PER_WAKE = 32
-"""A flood on one socket must not keep the others, or the deadline, waiting."""
-
-_DATAGRAM_BYTES = 2048
 _AFTER_FAILURE_S = 0.005
-_POLL_STEP_S = 0.001
 
 
 @dataclass(slots=True)
@@ -85,6 +80,12 @@ class _Call:
 
     session: MediaSession
     sockets: MediaSockets
+    stamped: bool = False
+    """Whether the kernel notes when its datagrams come."""
+
+    rests: bool = False
+    """Whether RTP waits for the tick, and wakes nobody."""
+
     recording: str | None = None
     microphone_dead: bool = False
     breakups: BreakUps = field(default_factory=BreakUps)
@@ -92,7 +93,7 @@ class _Call:
     def statistics(self, now: float) -> MediaStatistics:
         """The session's, and what the devices had."""
         devices = self.breakups
-        return replace(self.session.statistics(now), underruns=devices.underruns, overruns=devices.overruns)
+        return self.session.statistics(now, underruns=devices.underruns, overruns=devices.overruns)
 
 
 class MediaThread:
@@ -102,11 +103,7 @@ class MediaThread:
         self._report = report
         self._thread = threading.Thread(target=self._run, name="media", daemon=True)
         self._commands: deque[Command] = deque()
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_read, False)
-        os.set_blocking(self._wake_write, False)
-        self._poll = select.poll()
-        self._poll.register(self._wake_read, select.POLLIN)
+        self._waiting = Waiting()
         self._readable: dict[int, tuple[str, TransmitKind]] = {}
         self._calls: dict[str, _Call] = {}
         self._active: str | None = None
@@ -134,9 +131,7 @@ class MediaThread:
         """Queue a command and wake the thread. From any thread; never blocks."""
         self._commands.append(command)
         try:
-            os.write(self._wake_write, b"\0")
-        except BlockingIOError:
-            pass  # enough wakes are waiting already
+            self._waiting.wake()
         except OSError:
             _log.debug("= command %s after the end", type(command).__name__)
 
@@ -158,33 +153,16 @@ class MediaThread:
                 time.sleep(_AFTER_FAILURE_S)
         for call in list(self._calls):
             self._close(call)
-        os.close(self._wake_write)
-        os.close(self._wake_read)
+        self._waiting.close()
 
     def _turn(self) -> None:
-        ready = self._wait()
+        ready = self._waiting.until(0.0 if self._commands else self._deadline())
         self._obey()
         for descriptor in ready:
             self._receive_untrusted(descriptor)
         self._tick_if_due()
         self._look_if_due()
         self._handle_timeouts()
-
-    def _wait(self) -> list[int]:
-        """Sleep until a deadline, a datagram or a command; the descriptors that have something."""
-        deadline = 0.0 if self._commands else self._deadline()
-        # poll() counts whole milliseconds; a deadline is kept closer than that.
-        timeout_ms = None if deadline is None else max(0, int((deadline - time.monotonic()) * 1000))
-        ready = [descriptor for descriptor, _ in self._poll.poll(timeout_ms)]
-        if not ready and deadline is not None and 0.0 < (rest_s := deadline - time.monotonic()) < _POLL_STEP_S:
-            time.sleep(rest_s)
-        if self._wake_read in ready:
-            ready.remove(self._wake_read)
-            try:
-                os.read(self._wake_read, 4096)
-            except BlockingIOError:
-                pass
-        return ready
 
     def _deadline(self) -> float | None:
         deadlines = [call.session.next_timeout() for call in self._calls.values()]
@@ -206,8 +184,8 @@ class MediaThread:
         now = time.monotonic()
         match command:
             case AddSession(session, sockets):
-                self._calls[session.call] = _Call(session, sockets)
-                self._watch(session.call, sockets)
+                added = self._calls[session.call] = _Call(session, sockets)
+                self._watch(added)
             case Record(name, speaker, path):
                 self._record(name, speaker, path)
             case RecordBoth(name, recorder):
@@ -245,16 +223,26 @@ class MediaThread:
             case _:
                 assert_never(command)
 
-    def _watch(self, name: str, sockets: MediaSockets) -> None:
-        for sock, kind in ((sockets.rtp, TransmitKind.RTP), (sockets.rtcp, TransmitKind.RTCP)):
-            self._readable[sock.fileno()] = (name, kind)
-            self._poll.register(sock, select.POLLIN)
+    def _watch(self, call: _Call) -> None:
+        """From now on every datagram of it wakes the thread."""
+        call.stamped, call.rests = stamp_arrivals(call.sockets.rtp), False
+        for sock, kind in ((call.sockets.rtp, TransmitKind.RTP), (call.sockets.rtcp, TransmitKind.RTCP)):
+            self._readable[sock.fileno()] = (call.session.call, kind)
+            self._waiting.watch(sock.fileno())
 
     def _release(self, sockets: MediaSockets) -> None:
         for sock in (sockets.rtp, sockets.rtcp):
             self._readable.pop(sock.fileno(), None)
-            self._poll.unregister(sock)
+            self._waiting.forget(sock.fileno())
         sockets.close()
+
+    def _rest(self, call: _Call, *, rests: bool) -> None:
+        """Once sound flows nothing is to be done with it before the next tick: a wake-up for each packet costs more
+        than the packet.
+        """
+        if rests != call.rests:
+            call.rests = rests
+            (self._waiting.forget if rests else self._waiting.watch)(call.sockets.rtp.fileno())
 
     def _replace_sockets(self, name: str, sockets: MediaSockets) -> None:
         call = self._calls.get(name)
@@ -263,7 +251,7 @@ class MediaThread:
             return
         self._release(call.sockets)
         call.sockets = sockets
-        self._watch(name, sockets)
+        self._watch(call)
 
     def _record(self, name: str, speaker: Speaker, path: str) -> None:
         if (call := self._calls.get(name)) is None:
@@ -305,17 +293,18 @@ class MediaThread:
         call = self._calls.get(name)
         if call is None:
             return  # closed by a command of this very wake
+        self._read_untrusted(call, kind)
+        self._flush(call)
+
+    def _read_untrusted(self, call: _Call, kind: TransmitKind) -> bool:
+        """Take what has come; whether there may be more."""
         sock = call.sockets.rtp if kind is TransmitKind.RTP else call.sockets.rtcp
         receive = call.session.receive_untrusted
-        for _ in range(_DATAGRAMS_PER_WAKE):
-            try:
-                data, source = sock.recvfrom(_DATAGRAM_BYTES)
-            except BlockingIOError:
-                break
-            except OSError:
-                continue  # an ICMP error for something we sent: the far end's port is closed for now
-            self._guarded(call, receive, data, (source[0], source[1]), kind, time.monotonic())
-        self._flush(call)
+        read = 0
+        for data, source, at in read_arrivals(sock):
+            self._guarded(call, receive, data, source, kind, at)
+            read += 1
+        return read >= READ_AT_ONCE
 
     def _flush(self, call: _Call) -> None:
         """Drain the core completely, as its contract asks after every mutation."""
@@ -405,8 +394,11 @@ class MediaThread:
         """One call's 20 ms, sent at once; what the shared speaker is to play of it."""
         session = call.session
         active = session.call == self._active
+        flooded = call.rests and self._read_untrusted(call, TransmitKind.RTP)
         playout = self._guarded(call, session.tick, now, spoken, active=active, tone=tone if active else None)
         self._flush(call)
+        if session.call in self._calls:
+            self._rest(call, rests=call.stamped and session.settled and not flooded)
         if self._ticks % _SNAPSHOT_TICKS == 0 and session.call in self._calls:
             if active:
                 call.breakups.look(self._mixer.ends)

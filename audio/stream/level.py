@@ -1,4 +1,4 @@
-"""Level meter: RMS and peak in dBFS, 0 dBFS being a full-scale square wave."""
+"""Level meter: RMS in dBFS, 0 dBFS being a full-scale square wave."""
 
 from __future__ import annotations
 
@@ -15,15 +15,12 @@ _FULL_SCALE = 32768.0
 
 
 class LevelMeter:
-    """Smooths over ``window_s`` seconds: rises and falls as an exponential mean of the power does; the peak falls 20
-    dB a second.
-    """
+    """Smooths over ``window_s`` seconds: rises and falls as an exponential mean of the power does."""
 
     def __init__(self, sample_rate: int = 8000, window_s: float = 0.3) -> None:
         self.sample_rate = sample_rate
         self._window_s = window_s
         self._power = 0.0
-        self._peak = 0.0
 
     def add(self, samples: NDArray[np.int16]) -> None:
         """Meter a block."""
@@ -33,20 +30,11 @@ class LevelMeter:
         block = samples.astype(np.float32)
         seconds = count / self.sample_rate
         self._power += (float(block.dot(block)) / count - self._power) * (1.0 - math.exp(-seconds / self._window_s))
-        # argmax is several times cheaper than max on a block this short.
-        magnitudes = np.abs(block)
-        highest = float(magnitudes[magnitudes.argmax()])
-        self._peak = max(highest, self._peak * 10.0**-seconds)
 
     @property
     def rms_dbfs(self) -> float:
         """RMS level, -96 at least."""
         return decibels(math.sqrt(self._power))
-
-    @property
-    def peak_dbfs(self) -> float:
-        """Peak level, -96 at least."""
-        return decibels(self._peak)
 
 
 def decibels(amplitude: float) -> float:

@@ -25,6 +25,9 @@ _SHIFT_MAX = 0.25
 """Samples a block's places may move against the plain ratio for two filters to stand for all between them."""
 
 
+_FIRST_PLACE = 1.0
+"""One sample is kept before the next output's window: a correction may move the place backwards."""
+
 Samples = NDArray[np.int16]
 
 
@@ -58,8 +61,9 @@ class Resampler:
         self._rows = _filter(in_rate, out_rate)
         self._phases, self._taps = self._rows.shape
         self._step = in_rate / out_rate
-        self._history = np.zeros(self._taps - 1, dtype=np.float32)
-        self._place = 0.0  # of the next output, in input samples from the history's start
+        self._tail = self._down + 3  # a group's window, and that of a moved place, may reach beyond the last sample
+        self._history = np.zeros(self._taps, dtype=np.float32)
+        self._place = _FIRST_PLACE  # of the next output, in input samples from the history's start
         self._ppm = 0.0
         self._known: dict[float, NDArray[np.float32]] = {}
         """The filters of the plain ratio, at the place they are for."""
@@ -81,27 +85,30 @@ class Resampler:
 
     def process(self, samples: Samples) -> Samples:
         """All output that ``samples`` complete. Over time its length is the input's times the ratio of the rates."""
-        if self._up == self._down and self._ppm == 0.0 and self._place == 0.0:
+        if self._up == self._down and self._ppm == 0.0 and self._place == _FIRST_PLACE:
             return self._pass_through(samples)
-        signal = np.concatenate([self._history, samples], dtype=np.float32)
-        # The window of an output starts at floor(place); it must end inside the signal.
-        available = len(signal) - self._taps + 1 - self._place
+        held, end_of_input = len(self._history), len(self._history) + len(samples)
+        signal = np.zeros(end_of_input + self._tail, dtype=np.float32)
+        signal[:held] = self._history
+        signal[held:end_of_input] = samples
+        # The window of an output starts at floor(place); it must end inside the input.
+        available = end_of_input - self._taps + 1 - self._place
         count = max(0, math.ceil(available / self._step - 1e-9))
         output = self._convert(signal, count)
         end = self._place + count * self._step
-        consumed = min(int(end + 1e-9), len(samples))
+        consumed = min(int(end - _FIRST_PLACE + 1e-9), len(samples))
         self._place = end - consumed
         if abs(self._place - round(self._place)) < 1e-9:
             self._place = float(round(self._place))  # keeps plain ratios exact, whatever the block sizes
-        self._history = signal[consumed:]
+        self._history = signal[consumed:end_of_input]
         np.rint(output, out=output)
         np.minimum(np.maximum(output, -32768.0, out=output), 32767.0, out=output)
         return output.astype(np.int16)
 
     def _pass_through(self, samples: Samples) -> Samples:
         """Equal rates: the same delay without the arithmetic."""
-        lead = self._taps // 2 - 1
-        signal = np.concatenate([self._history, samples.astype(np.float32)])
+        lead = self._taps // 2
+        signal = np.concatenate([self._history, samples], dtype=np.float32)
         self._history = signal[len(samples) :]
         return signal[lead : lead + len(samples)].astype(np.int16)
 
@@ -111,15 +118,22 @@ class Resampler:
         shift = count * (self._step - self._down / self._up)
         if self._up > _GROUP_MAX or abs(shift) > _SHIFT_MAX:
             return self._convert_singly(signal, count)
+        if self._up == self._down:
+            return self._convert_evenly(signal, count, shift)
         if shift == 0.0:
             return self._product(signal, count, self._filters(0.0)).reshape(-1)[:count]
         filters = np.concatenate([self._filters(0.0), self._filters(shift)], axis=1)
         both = self._product(signal, count, filters)
-        start, end = both[:, : self._up].reshape(-1)[:count], both[:, self._up :].reshape(-1)[:count]
-        end -= start
-        end *= _ramp(count)
-        end += start
-        return end
+        return _blended(both[:, : self._up].reshape(-1)[:count], both[:, self._up :].reshape(-1)[:count])
+
+    def _convert_evenly(self, signal: NDArray[np.float32], count: int, shift: float) -> NDArray[np.float32]:
+        """Equal rates: every output's window lies one sample after the one before, which is plain filtering."""
+        sounds = []
+        for place in (self._place, self._place + shift):
+            start, fraction = divmod(int(place * self._phases + 1e-6), self._phases)
+            piece = signal[start : start + count + self._taps - 1]
+            sounds.append(np.correlate(piece, self._rows[fraction]))
+        return _blended(sounds[0], sounds[1])
 
     def _filters(self, shift: float) -> NDArray[np.float32]:
         """The taps of a group's outputs, one column each, as the group's window lies; ``shift`` samples later."""
@@ -128,7 +142,7 @@ class Resampler:
             return known
         filters = np.zeros((length, self._up), dtype=np.float32)
         for output in range(self._up):
-            place = output * self._down / self._up + self._place + shift + 1.0  # one ahead: a shift may be backwards
+            place = output * self._down / self._up + self._place + shift
             phase = int(place * self._phases + 1e-6)
             start, fraction = divmod(phase, self._phases)
             filters[start : start + self._taps, output] = self._rows[fraction]
@@ -138,11 +152,8 @@ class Resampler:
 
     def _product(self, signal: NDArray[np.float32], count: int, filters: NDArray[np.float32]) -> NDArray[np.float32]:
         groups = -(-count // self._up)
-        length = len(filters)
-        padded = np.zeros(max(len(signal) + 1, (groups - 1) * self._down + length), dtype=np.float32)
-        padded[1 : 1 + len(signal)] = signal
         windows: NDArray[np.float32] = np.ndarray(
-            (groups, length), dtype=np.float32, buffer=padded, strides=(4 * self._down, 4)
+            (groups, len(filters)), dtype=np.float32, buffer=signal, strides=(4 * self._down, 4)
         )
         return windows @ filters
 
@@ -171,6 +182,14 @@ class RateConverter:
         if resampler is None or (resampler.in_rate, resampler.out_rate) != (in_rate, out_rate):
             resampler = self._resampler = Resampler(in_rate, out_rate)
         return resampler.process(block)
+
+
+def _blended(start: NDArray[np.float32], end: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What fades from ``start``, a block's sound by the filters of its beginning, to that by those of its end."""
+    end -= start
+    end *= _ramp(len(end))
+    end += start
+    return end
 
 
 @lru_cache(maxsize=16)

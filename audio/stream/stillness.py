@@ -36,6 +36,9 @@ class Stillness:
 
     def add(self, block: NDArray[np.int16]) -> None:
         """What the microphone gave."""
+        if self._heard and abs(int(block[0]) - int(block[len(block) // 2])) > _STEPS:
+            self._count = 0  # two samples tell, mostly, and the whole block need not be looked at
+            return
         lowest, highest = int(block.min()), int(block.max())
         if self._count:
             lowest, highest = min(lowest, self._lowest), max(highest, self._highest)
