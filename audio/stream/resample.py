@@ -2,10 +2,11 @@
 
     input ─▶ history ─▶ windows, one for each group of outputs × the filters of the group ─▶ output
 
-The delay is half the filter: 10 samples of the lower rate, 1.25 ms at 8 kHz. A block is one matrix product. A
-correction of some hundred ppm moves every output's place by a fraction of a sample from the block's start to its end:
-each is then the mean of two filters, those for the start and for the end, by how far it is from them. It is the same
-filter and the same delay, so turning a correction on or off is not heard.
+The delay is half the filter: 10 samples of the lower rate, 1.25 ms at 8 kHz. A block is one matrix product, and equal
+rates are no work at all. A correction gathers until it is a whole input sample; then for a tenth of a second or less
+every output's place moves by a fraction of a sample, from the block's start to its end: each is the mean of two
+filters, those for the start and for the end, by how far it is from them. It is the same filter and the same delay, and
+an eighth of a percent of pitch for that long is not heard.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ _GROUP_MAX = 16
 _SHIFT_MAX = 0.25
 """Samples a block's places may move against the plain ratio for two filters to stand for all between them."""
 
+_MOVE = 1250e-6
+"""Samples the places move for each one of the input, while a gathered correction is made."""
+
+_MOVED = 1 / _MINIMUM_PHASES
+"""What is left of a move when it is made: filters are not told apart any finer."""
 
 _FIRST_PLACE = 1.0
 """One sample is kept before the next output's window: a correction may move the place backwards."""
@@ -60,11 +66,15 @@ class Resampler:
         self._up, self._down = out_rate // divisor, in_rate // divisor
         self._rows = _filter(in_rate, out_rate)
         self._phases, self._taps = self._rows.shape
-        self._step = in_rate / out_rate
+        self._plain = in_rate / out_rate
+        """Input samples from one output to the next, but for a correction."""
+
         self._tail = self._down + 3  # a group's window, and that of a moved place, may reach beyond the last sample
-        self._history = np.zeros(self._taps, dtype=np.float32)
+        self._history: Samples = np.zeros(self._taps, dtype=np.int16)
         self._place = _FIRST_PLACE  # of the next output, in input samples from the history's start
         self._ppm = 0.0
+        self._gathered = 0.0  # of the correction, in input samples
+        self._to_move = 0.0  # of what was gathered; 0 while nothing is made of it
         self._known: dict[float, NDArray[np.float32]] = {}
         """The filters of the plain ratio, at the place they are for."""
 
@@ -81,11 +91,14 @@ class Resampler:
     @correction_ppm.setter
     def correction_ppm(self, ppm: float) -> None:
         self._ppm = min(max(ppm, -20_000.0), 20_000.0)
-        self._step = self.in_rate / self.out_rate * (1.0 + self._ppm * 1e-6)
 
     def process(self, samples: Samples) -> Samples:
         """All output that ``samples`` complete. Over time its length is the input's times the ratio of the rates."""
-        if self._up == self._down and self._ppm == 0.0 and self._place == _FIRST_PLACE:
+        self._gathered += self._ppm * 1e-6 * len(samples)
+        if self._to_move == 0.0 and abs(self._gathered) >= 1.0:
+            self._to_move = math.copysign(1.0, self._gathered)
+            self._gathered -= self._to_move
+        if self._up == self._down and self._to_move == 0.0 and self._place == _FIRST_PLACE:
             return self._pass_through(samples)
         held, end_of_input = len(self._history), len(self._history) + len(samples)
         signal = np.zeros(end_of_input + self._tail, dtype=np.float32)
@@ -93,31 +106,44 @@ class Resampler:
         signal[held:end_of_input] = samples
         # The window of an output starts at floor(place); it must end inside the input.
         available = end_of_input - self._taps + 1 - self._place
-        count = max(0, math.ceil(available / self._step - 1e-9))
-        output = self._convert(signal, count)
-        end = self._place + count * self._step
+        count, move = self._pace(available, len(samples))
+        output = self._convert(signal, count, move)
+        end = self._place + count * self._plain + move
         consumed = min(int(end - _FIRST_PLACE + 1e-9), len(samples))
         self._place = end - consumed
-        if abs(self._place - round(self._place)) < 1e-9:
-            self._place = float(round(self._place))  # keeps plain ratios exact, whatever the block sizes
-        self._history = signal[consumed:end_of_input]
+        if self._to_move == 0.0:
+            self._place = round(self._place * self._up) / self._up  # keeps plain ratios exact, whatever the block sizes
+        self._history = np.concatenate([self._history, samples])[consumed:]
         np.rint(output, out=output)
         np.minimum(np.maximum(output, -32768.0, out=output), 32767.0, out=output)
         return output.astype(np.int16)
 
+    def _pace(self, available: float, size: int) -> tuple[int, float]:
+        """How many outputs there are up to ``available``, and how far their places move while ``size`` samples come."""
+        count = max(0, math.ceil(available / self._plain - 1e-9))
+        if self._to_move == 0.0 or count == 0:
+            return count, 0.0
+        fastest = max(_MOVE, abs(self._ppm) * 1.25e-6) * size
+        a_step = min(max(self._to_move, -fastest), fastest) / count
+        count = max(0, math.ceil(available / (self._plain + a_step) - 1e-9))
+        move = a_step * count
+        self._to_move -= move
+        if abs(self._to_move) < _MOVED:
+            self._to_move = 0.0
+        return count, move
+
     def _pass_through(self, samples: Samples) -> Samples:
         """Equal rates: the same delay without the arithmetic."""
         lead = self._taps // 2
-        signal = np.concatenate([self._history, samples], dtype=np.float32)
+        signal = np.concatenate([self._history, samples])
         self._history = signal[len(samples) :]
-        return signal[lead : lead + len(samples)].astype(np.int16)
+        return signal[lead : lead + len(samples)]
 
-    def _convert(self, signal: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    def _convert(self, signal: NDArray[np.float32], count: int, shift: float) -> NDArray[np.float32]:
         if count == 0:
             return np.zeros(0, dtype=np.float32)
-        shift = count * (self._step - self._down / self._up)
         if self._up > _GROUP_MAX or abs(shift) > _SHIFT_MAX:
-            return self._convert_singly(signal, count)
+            return self._convert_singly(signal, count, shift)
         if self._up == self._down:
             return self._convert_evenly(signal, count, shift)
         if shift == 0.0:
@@ -146,7 +172,7 @@ class Resampler:
             phase = int(place * self._phases + 1e-6)
             start, fraction = divmod(phase, self._phases)
             filters[start : start + self._taps, output] = self._rows[fraction]
-        if self._ppm == 0.0:
+        if shift == 0.0:
             self._known = {self._place: filters}
         return filters
 
@@ -157,10 +183,10 @@ class Resampler:
         )
         return windows @ filters
 
-    def _convert_singly(self, signal: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    def _convert_singly(self, signal: NDArray[np.float32], count: int, shift: float) -> NDArray[np.float32]:
         """Rates with nothing in common, and corrections no crystal needs: a filter of its own for each output."""
         windows = np.lib.stride_tricks.sliding_window_view(signal, self._taps)
-        places = self._place + np.arange(count) * self._step
+        places = self._place + np.arange(count) * (self._plain + shift / count)
         phases = (places * self._phases + 1e-6).astype(np.int64)
         starts, fractions = np.divmod(phases, self._phases)
         np.minimum(starts, len(windows) - 1, out=starts)

@@ -75,16 +75,36 @@ def test_the_delay_is_the_stated_millisecond_or_so(in_rate: int, out_rate: int) 
 
 
 @pytest.mark.parametrize("ppm", [-300.0, -20.0, 20.0, 300.0])
-@pytest.mark.parametrize(("in_rate", "out_rate"), [(8000, 48000), (48000, 8000), (8000, 8000)])
+@pytest.mark.parametrize(("in_rate", "out_rate"), [(8000, 48000), (48000, 8000), (8000, 8000), (16000, 8000)])
 def test_the_correction_changes_the_amount_and_keeps_the_sound(in_rate: int, out_rate: int, ppm: float) -> None:
+    """Never further from where it should be than an input sample, never faster or slower by more than 1.3 permille."""
     resampler = Resampler(in_rate, out_rate)
     resampler.correction_ppm = ppm
-    sound = tone(1000, in_rate, 4.0)
+    sound = tone(1000, in_rate, 8.0)
     out = np.concatenate([resampler.process(sound[n : n + in_rate // 50]) for n in range(0, len(sound), in_rate // 50)])
-    assert len(out) == pytest.approx(4 * out_rate * (1 - ppm * 1e-6), abs=3)
-    amplitude, rest = fitted_error(out[out_rate : out_rate * 2], 1000 * (1 + ppm * 1e-6), out_rate)
-    assert amplitude == pytest.approx(10_000, rel=0.03)
-    assert rest < 10_000 * 0.015
+    assert len(out) == pytest.approx(8 * out_rate * (1 - ppm * 1e-6), abs=2 + out_rate / in_rate)
+    block = out_rate // 100
+    time = np.arange(block) / out_rate
+    blocks = out[block : len(out) // block * block].reshape(-1, block)
+    factors = blocks @ np.exp(-2j * np.pi * 1000 * time) * 2 / block
+    assert np.abs(factors) == pytest.approx(10_000, rel=0.03)
+    rest = blocks - np.real(factors[:, None] * np.exp(2j * np.pi * 1000 * time))
+    assert np.sqrt((rest**2).mean(axis=1)).max() < 10_000 * 0.03
+    cycles = np.unwrap(np.angle(factors)) / (2 * np.pi)
+    assert np.abs(np.diff(cycles)).max() < 10 * 1.3e-3
+    gone = np.arange(len(cycles)) * block / out_rate * 1000 * ppm * 1e-6
+    assert np.ptp(cycles - gone) < 1.05 * 1000 / in_rate
+
+
+def test_between_corrections_equal_rates_change_nothing() -> None:
+    resampler = Resampler(8000, 8000)
+    resampler.correction_ppm = 50.0
+    draw = np.random.default_rng(2)
+    sound = draw.integers(-32768, 32768, 8000 * 4, dtype=np.int16)
+    out = np.concatenate([resampler.process(sound[n : n + 160]) for n in range(0, len(sound), 160)])
+    assert np.array_equal(out[10:19_800], sound[: 19_800 - 10])
+    assert np.array_equal(out[21_000:], sound[21_000 - 9 : -10])
+    assert len(out) == len(sound) - 1
 
 
 def test_turning_the_correction_on_and_off_is_not_heard() -> None:
