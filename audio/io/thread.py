@@ -120,6 +120,9 @@ class MediaThread:
         self.skipped_ticks = 0
         """Deadlines given up after a stop too long to make up for."""
 
+        self.wakes = 0
+        """Times it woke up: beside the sound itself, what a call costs."""
+
         self.send_failures = 0
         """Datagrams the network stack refused."""
 
@@ -157,6 +160,7 @@ class MediaThread:
 
     def _turn(self) -> None:
         ready = self._waiting.until(0.0 if self._commands else self._deadline())
+        self.wakes += 1
         self._obey()
         for descriptor in ready:
             self._receive_untrusted(descriptor)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sipcore.errors import ParseError
 
@@ -29,8 +30,7 @@ class HeaderExtension:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class RtpPacket:
+class RtpPacket(NamedTuple):
     """One packet; ``sequence`` has 16 bits, ``timestamp`` and ``ssrc`` 32, ``payload_type`` 7."""
 
     payload_type: int

@@ -16,7 +16,7 @@ from __future__ import annotations
 from bisect import insort
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from audio.rtp.packet import RtpPacket
@@ -25,8 +25,7 @@ _MOD = 1 << 32
 _HALF = 1 << 31
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """A packet whose turn has come. ``skip`` units at its front were already covered by something else."""
 
     payload_type: int

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 FLOOR_DBFS = -96.0
 _FULL_SCALE = 32768.0
+_AT_ONCE = 10
+"""Blocks that wait to be metered together: it is looked at some times a second, and one by one they cost more."""
 
 
 class LevelMeter:
@@ -21,19 +23,26 @@ class LevelMeter:
         self.sample_rate = sample_rate
         self._window_s = window_s
         self._power = 0.0
+        self._waiting: list[NDArray[np.int16]] = []
 
     def add(self, samples: NDArray[np.int16]) -> None:
-        """Meter a block."""
-        count = len(samples)
-        if count == 0:
-            return
-        block = samples.astype(np.float32)
-        seconds = count / self.sample_rate
-        self._power += (float(block.dot(block)) / count - self._power) * (1.0 - math.exp(-seconds / self._window_s))
+        """Meter a block, which must stay as it is."""
+        if len(samples):
+            self._waiting.append(samples)
+        if len(self._waiting) >= _AT_ONCE:
+            self._meter()
+
+    def _meter(self) -> None:
+        for samples in self._waiting:
+            block = samples.astype(np.float32)
+            share = 1.0 - math.exp(-len(block) / self.sample_rate / self._window_s)
+            self._power += (float(block.dot(block)) / len(block) - self._power) * share
+        self._waiting.clear()
 
     @property
     def rms_dbfs(self) -> float:
         """RMS level, -96 at least."""
+        self._meter()
         return decibels(math.sqrt(self._power))
 
 

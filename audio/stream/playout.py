@@ -145,8 +145,8 @@ class Playout:
         if self.jitter.quiet or self._plc.active:
             self._steering.forget()
             return
-        faint_rms = self._faint_rms()
-        faint = timescale.is_faint(self._past, faint_rms) and timescale.is_faint(self._queue, faint_rms)
+        faint_rms, rms = self._faint_rms()
+        faint = rms < faint_rms and timescale.is_faint(self._past, faint_rms)
         self._faint_ticks = self._faint_ticks + 1 if faint else 0
         pause = self._faint_ticks >= _PAUSE_TICKS
         scale = self._scale
@@ -160,12 +160,12 @@ class Playout:
         if done:
             self._steering.changed()
 
-    def _faint_rms(self) -> float:
-        """What is not heard beside the speech of late."""
+    def _faint_rms(self) -> tuple[float, float]:
+        """What is not heard beside the speech of late, and what the queue has."""
         block = self._queue.astype(np.float32)
         rms = math.sqrt(float(block.dot(block)) / len(block))
         self._loudness = max(rms, self._loudness * _FORGET_LOUDNESS)
-        return max(timescale.FAINT_RMS, self._loudness * _FAINT)
+        return max(timescale.FAINT_RMS, self._loudness * _FAINT), rms
 
     def _shorten(self, now: float, count: int, surplus: int, faint_rms: float) -> bool:
         known, queue = self._past, self._queue
