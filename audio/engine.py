@@ -362,11 +362,12 @@ class AudioEngine:
         self._want_devices()
 
     def statistics(self, call: str) -> MediaStatistics | None:
-        """The call's figures, at most 100 ms old; ``None`` before its media and after it."""
+        """The call's figures, at most half a second old; ``None`` before its media and after it."""
         return self._thread.statistics.get(call)
 
     def levels(self) -> Levels:
-        """How loud the active call is, both ways."""
+        """How loud the active call is, both ways; at most 100 ms old for who looks again and again."""
+        self._thread.watch_levels()
         figures = self._thread.statistics.get(self._active) if self._active is not None else None
         return Levels(figures.level_in_dbfs, figures.level_out_dbfs) if figures is not None else Levels()
 

@@ -315,8 +315,9 @@ class CaptureEnd:
         self._starved = False
         frame, self._pending = self._pending[: self._frame], self._pending[self._frame :]
         surplus = self._control.observe(self._ring.fill, self._source.reserve())
-        self.piles += surplus > self._control.pile
-        self.drained += self._ring.skip(max(0, surplus))
+        if surplus > 0:
+            self.piles += surplus > self._control.pile
+            self.drained += self._ring.skip(surplus)
         self._resampler.correction_ppm = self._control.correction_ppm
         return frame
 
@@ -407,6 +408,8 @@ class PlayoutEnd:
             self._target.reserve()  # it was seen before the cut
             return
         surplus = self._control.observe(self._target.fill, self._target.reserve())
+        if surplus == 0:
+            return
         self.piles += surplus > self._control.pile
         if surplus > self._control.pile and self._target.flush():
             self.drained += surplus

@@ -32,7 +32,7 @@ FROZEN_AFTER_S = 0.5
 PAUSED_AFTER_S = 3.0
 """A device whose server lives may pause; for longer than this it does not come back by itself."""
 
-_LOOK_EVERY_S = 0.1
+_LOOK_EVERY_S = 0.2
 _FIRST_RETRY_S = 0.25
 _RETRY_S = 0.5
 _PATIENT_AFTER = 40

@@ -70,7 +70,11 @@ _IDLE_S = 0.100
 _CATCH_UP_TICKS = 10
 """A thread that was kept from running makes up for 200 ms; after a longer stop it goes on from now."""
 
-_SNAPSHOT_TICKS = 5
+_SNAPSHOT_TICKS = 25
+_SNAPSHOT_TICKS_WATCHED = 5
+_WATCHED_S = 1.0
+"""So long after somebody looked at the levels figures are kept fresh for the next look."""
+
 _AFTER_FAILURE_S = 0.005
 
 
@@ -115,7 +119,11 @@ class MediaThread:
         self._quietly = False
         self._restore_priority: Callable[[], None] | None = None
         self.statistics: dict[str, MediaStatistics] = {}
-        """Each configured call's figures, at most 100 ms old. Written here, read anywhere."""
+        """Each configured call's figures, at most half a second old, 100 ms while levels are watched. Written here,
+        read anywhere.
+        """
+
+        self._watched_until = 0.0
 
         self.skipped_ticks = 0
         """Deadlines given up after a stop too long to make up for."""
@@ -137,6 +145,10 @@ class MediaThread:
             self._waiting.wake()
         except OSError:
             _log.debug("= command %s after the end", type(command).__name__)
+
+    def watch_levels(self) -> None:
+        """Somebody looks at the figures just now, and will again. From any thread."""
+        self._watched_until = time.monotonic() + _WATCHED_S
 
     def join(self, timeout_s: float) -> bool:
         """Whether the thread ended within ``timeout_s`` after :class:`Stop`."""
@@ -403,7 +415,8 @@ class MediaThread:
         self._flush(call)
         if session.call in self._calls:
             self._rest(call, rests=call.stamped and session.settled and not flooded)
-        if self._ticks % _SNAPSHOT_TICKS == 0 and session.call in self._calls:
+        every = _SNAPSHOT_TICKS_WATCHED if now < self._watched_until else _SNAPSHOT_TICKS
+        if self._ticks % every == 0 and session.call in self._calls:
             if active:
                 call.breakups.look(self._mixer.ends)
             self.statistics[session.call] = call.statistics(now)
