@@ -4,13 +4,14 @@
                   what concealment looks at ahead of its turn ─▶ kept until its turn
 
 A codec that predicts (G.722) must see each packet once and in order: a packet that has been shown to concealment is
-taken from memory when it is played.
+taken from memory when it is played. A sender that comes back to a format begins with a coder that knows nothing, and so
+does its decoder here: with what it knew before, it would begin at several times the loudness.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from audio.codec import registry
@@ -30,7 +31,10 @@ _AHEAD = 8
 class _Stream:
     format: Codec
     codec: AudioCodec
-    converter: RateConverter = field(default_factory=RateConverter)
+
+
+def _begin(codec: Codec) -> _Stream:
+    return _Stream(codec, registry.create(codec))
 
 
 class Decoders:
@@ -40,6 +44,8 @@ class Decoders:
         self._rate = SAMPLE_RATE
         self._streams: dict[int, _Stream] = {}
         self._ahead: deque[tuple[bytes, Samples]] = deque(maxlen=_AHEAD)
+        self._converter = RateConverter()
+        self._present: int | None = None
         for codec in _STATIC:
             self.learn(codec)
 
@@ -58,7 +64,7 @@ class Decoders:
         """Understand this format from now on; one that is known already goes on where it is."""
         known = self._streams.get(codec.payload_type)
         if registry.supports(codec) and not (known and known.format.same_format(codec)):
-            self._streams[codec.payload_type] = _Stream(codec, registry.create(codec))
+            self._streams[codec.payload_type] = _begin(codec)
 
     def forget(self, payload_type: int) -> None:
         """The number means something else now."""
@@ -67,8 +73,9 @@ class Decoders:
     def restart(self) -> None:
         """Another sender begins."""
         self._ahead.clear()
+        self._present = None
         for payload_type, stream in self._streams.items():
-            self._streams[payload_type] = _Stream(stream.format, registry.create(stream.format))
+            self._streams[payload_type] = _begin(stream.format)
 
     def duration(self, payload_type: int, payload: bytes) -> int:
         """Units of the RTP clock, 0 for a format nobody told of."""
@@ -96,4 +103,8 @@ class Decoders:
 
     def _decode(self, payload_type: int, payload: bytes) -> Samples:
         stream = self._streams[payload_type]
-        return stream.converter.convert(stream.codec.decode(payload), stream.codec.sample_rate, self._rate)
+        if payload_type != self._present:
+            if self._present is not None:
+                stream = self._streams[payload_type] = _begin(stream.format)
+            self._present = payload_type
+        return self._converter.convert(stream.codec.decode(payload), stream.codec.sample_rate, self._rate)

@@ -27,7 +27,7 @@ from audio.rtp.telephone_event import DtmfSender, Suppression
 from audio.stream import noise
 from audio.stream.level import LevelMeter
 from audio.stream.loudness import mix
-from audio.stream.resample import RateConverter
+from audio.stream.resample import RateConverter, convert
 
 if TYPE_CHECKING:
     from audio.codec.registry import AudioCodec
@@ -90,10 +90,11 @@ class Outbound:
 
     def configure(self, parameters: MediaParameters) -> None:
         """Take a negotiation's result: from the next packet on."""
-        self._flush_pending()
         if self._format is None or not self._format.same_format(parameters.send_codec):
             self._codec = registry.create(parameters.send_codec)
             self._format = parameters.send_codec
+            # Sound short of a packet waits for the first one of the new format.
+            self._pending = convert(self._pending, self._rate, self._codec.sample_rate)
             self._rate = self.meter.sample_rate = self._codec.sample_rate
         self._payload_type = parameters.send_codec.payload_type
         self._dtmf_payload_type = parameters.send_dtmf.payload_type if parameters.send_dtmf else None
@@ -101,6 +102,7 @@ class Outbound:
         self._packet_samples = min(max(parameters.ptime_ms, 10), 60) * self._rate // 1000
         self._sends = parameters.direction.sends
         if not self._sends:
+            self._flush_pending()
             self.dtmf.clear()
             self.sender.pause()
 
@@ -201,5 +203,5 @@ class Outbound:
         return packets
 
     def _flush_pending(self) -> None:
-        """Sound short of a packet when the format changes or an event starts is not worth a packet of its own."""
+        """Sound short of a packet when an event or a hold starts is not worth a packet of its own."""
         self._pending = self._pending[:0]

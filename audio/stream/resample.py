@@ -34,6 +34,9 @@ _MOVED = 1 / _MINIMUM_PHASES
 _FIRST_PLACE = 1.0
 """One sample is kept before the next output's window: a correction may move the place backwards."""
 
+_REMEMBERED = 200
+"""The part of a second a block leaves for the filter that may follow: 5 ms, twice the longest filter's half."""
+
 Samples = NDArray[np.int16]
 
 
@@ -91,6 +94,10 @@ class Resampler:
     @correction_ppm.setter
     def correction_ppm(self, ppm: float) -> None:
         self._ppm = min(max(ppm, -20_000.0), 20_000.0)
+
+    def remember(self, samples: Samples) -> None:
+        """Take ``samples`` for what came before the first block, in place of silence."""
+        self._history = np.concatenate([self._history, samples])[-len(self._history) :]
 
     def process(self, samples: Samples) -> Samples:
         """All output that ``samples`` complete. Over time its length is the input's times the ratio of the rates."""
@@ -194,19 +201,28 @@ class Resampler:
 
 
 class RateConverter:
-    """Blocks of one sound whose rate may change from block to block, each given on at the rate that is wanted then."""
+    """Blocks of one sound whose rate may change from block to block, each given on at the rate that is wanted then.
+
+    A change of rates is no hole: where a filter begins, it begins with the end of the block before, which must have
+    stayed as it was.
+    """
 
     def __init__(self) -> None:
         self._resampler: Resampler | None = None
+        self._before: tuple[Samples, int] | None = None
 
     def convert(self, block: Samples, in_rate: int, out_rate: int) -> Samples:
         """``block`` itself where the rates are the same."""
+        before, self._before = self._before, (block, in_rate)
         if in_rate == out_rate:
             self._resampler = None
             return block
         resampler = self._resampler
         if resampler is None or (resampler.in_rate, resampler.out_rate) != (in_rate, out_rate):
             resampler = self._resampler = Resampler(in_rate, out_rate)
+            if before is not None:
+                last, rate = before
+                resampler.remember(convert(last[-(rate // _REMEMBERED) :], rate, in_rate))
         return resampler.process(block)
 
 

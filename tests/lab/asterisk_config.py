@@ -42,6 +42,8 @@ ACCOUNTS: Mapping[str, Account] = {
     # 1008 has no wideband, 1009 likes it best: an answer of Asterisk is in the order of `allow`.
     "1008": Account(password="secret-1008", endpoint="allow=!all,ulaw,alaw"),
     "1009": Account(password="secret-1009", endpoint="allow=!all,g722,ulaw,alaw"),
+    # 1010 is told of a hold (sendonly) where others hear the PBX's music.
+    "1010": Account(password="secret-1010", endpoint="allow=!all,g722,ulaw,alaw\nmoh_passthrough=yes"),
 }
 
 EXTENSIONS: Mapping[str, tuple[str, ...]] = {
@@ -65,6 +67,8 @@ EXTENSIONS: Mapping[str, tuple[str, ...]] = {
     "609": ("Hangup(21)",),
     "610": ("Answer()", "Wait(60)"),
     "611": ("Answer()", "VoiceMail(1001@default,s)", "Hangup()"),
+    # Both are 16 kHz: what a test put into `whistle.sln16` of the instance's directory, and what is heard from us.
+    "612": ("Answer()", f"MixMonitor({INSIDE}/heard.sln16)", f"Playback({INSIDE}/whistle)", "Hangup()"),
 }
 
 # Loading only these halves the start and keeps out what a lab never needs.

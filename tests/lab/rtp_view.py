@@ -41,6 +41,15 @@ class RtpPacket:
     destination: str
     ssrc: int
     sequence: int
+    timestamp: int
+    payload_type: int
+    octets: int
+    """Of payload, and of what authenticates it."""
+
+    def follows(self, before: RtpPacket) -> bool:
+        """Whether it begins where ``before`` ends, for formats of one octet for each unit of the clock."""
+        steps = ((self.sequence - before.sequence) & 0xFFFF, (self.timestamp - before.timestamp) & 0xFFFFFFFF)
+        return self.ssrc == before.ssrc and steps == (1, before.octets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +121,14 @@ def _stream(capture: Capture, display_filter: str) -> RtpStream:
 
 
 def _rtp(at: str, source: str, destination: str, payload: str) -> RtpPacket | None:
-    data = bytes.fromhex(payload[: 2 * _RTP_HEADER.size])
+    data = bytes.fromhex(payload)
     if len(data) < _RTP_HEADER.size:
         return None
-    first, second, sequence, _, ssrc = _RTP_HEADER.unpack(data)
+    first, second, sequence, timestamp, ssrc = _RTP_HEADER.unpack_from(data)
     if first >> 6 != 2 or 192 <= second <= 223:  # RFC 5761 §4: these are RTCP's packet types
         return None
-    return RtpPacket(float(at), source, destination, ssrc, sequence)
+    octets = len(data) - _RTP_HEADER.size
+    return RtpPacket(float(at), source, destination, ssrc, sequence, timestamp, second & 0x7F, octets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,14 +90,18 @@ class Pair:
         back: NetworkModel | None = None,
         seed: int = 1,
         frame: int = 160,
+        dtx: bool = False,
         **negotiated: object,
     ) -> None:
         model = model or NetworkModel()
         silence = np.zeros(0, dtype=np.int16)
         self.now = 1000.0
-        self.alice = End(make_core(seed * 2), ALICE, Netem(model, seed), alice_says)
+        self.alice = End(make_core(seed * 2, dtx=dtx), ALICE, Netem(model, seed), alice_says)
         self.bob = End(
-            make_core(seed * 2 + 1), BOB, Netem(back or model, seed + 1000), silence if bob_says is None else bob_says
+            make_core(seed * 2 + 1, dtx=dtx),
+            BOB,
+            Netem(back or model, seed + 1000),
+            silence if bob_says is None else bob_says,
         )
         self.alice.core.configure(parameters(BOB, **negotiated), self.now)  # type: ignore[arg-type]
         self.bob.core.configure(parameters(ALICE, **negotiated), self.now)  # type: ignore[arg-type]

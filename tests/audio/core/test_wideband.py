@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,11 +14,14 @@ from audio.core import DtmfReceived
 from audio.core.decoding import Decoders
 from audio.rtp.packet import RtpPacket
 from audio.stream.resample import convert
-from sipcore.media import G722, PCMA, PCMU
+from sipcore.media import COMFORT_NOISE, G722, PCMA, PCMU, TELEPHONE_EVENT, Codec, Direction
 from tests.audio.core.pair import ALICE, BOB, Pair, parameters
 from tests.audio.netem import NetworkModel
 from tests.audio.sound import likeness, speech
-from tests.audio.wideband import RATE, needs_g722, share, tone
+from tests.audio.wideband import RATE, Samples, needs_g722, share, tone
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 pytestmark = needs_g722
 
@@ -67,16 +72,32 @@ def test_a_narrow_microphone_and_a_call_without_one() -> None:
     assert not pair.alice.recording[RATE:].astype(int).max() > 40
 
 
+def envelope(sound: Samples, frequency: float, rate: int) -> NDArray[np.float64]:
+    """How loud a frequency is, 1 being full scale, every 2 ms."""
+    size = rate // 500
+    pieces = sound[: len(sound) // size * size].reshape(-1, size) / 32768
+    turns = np.exp(-2j * np.pi * frequency * np.arange(size) / rate)
+    return np.asarray(2 * np.abs(pieces @ turns) / size)
+
+
+def renegotiate(pair: Pair, negotiation: int, codec: Codec, ptime_ms: int = 20) -> None:
+    """Both ends apply another round."""
+    for core, remote in ((pair.alice.core, BOB), (pair.bob.core, ALICE)):
+        core.configure(parameters(remote, negotiation=negotiation, codec=codec, ptime_ms=ptime_ms), pair.now)
+
+
+CHANGES = ((2, G722, 16000), (3, PCMA, 8000), (4, G722, 16000), (5, PCMU, 8000), (6, G722, 16000))
+
+
 def test_a_changed_codec_goes_on_in_both_directions() -> None:
-    """Re-INVITE from G.711 to G.722 and back: one stream, one time line, each with its own sound."""
+    """Re-INVITE from G.711 to G.722 and back, again and again: one stream, one time line, each with its own sound."""
     pair = Pair(alice_says=tone(9.0, 3000.0), bob_says=tone(9.0, 3000.0), frame=320)
-    pair.run(2.0)
+    pair.run(1.5)
     assert pair.alice.core.sample_rate == 8000
-    for negotiation, codec, rate in ((2, G722, 16000), (3, PCMA, 8000)):
-        pair.alice.core.configure(parameters(BOB, negotiation=negotiation, codec=codec), pair.now)
-        pair.bob.core.configure(parameters(ALICE, negotiation=negotiation, codec=codec), pair.now)
+    for negotiation, codec, rate in CHANGES:
+        renegotiate(pair, negotiation, codec)
         before = len(pair.bob.heard)
-        pair.run(2.0)
+        pair.run(1.5)
         for end in (pair.alice, pair.bob):
             assert end.core.sample_rate == rate
             assert share(np.concatenate(end.heard[before + 25 :]), 3000.0, rate) > 0.95
@@ -84,6 +105,88 @@ def test_a_changed_codec_goes_on_in_both_directions() -> None:
     sent = packets(pair.alice.sent)
     assert len({packet.ssrc for packet in sent}) == 1
     assert {(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in itertools.pairwise(sent)} == {160}
+
+
+def test_no_change_of_codec_is_a_hole_or_a_thump() -> None:
+    """A far end that comes back to G.722 has a coder that knows nothing: a decoder that went on would shout."""
+    pair = Pair(alice_says=tone(9.0, 1000.0), bob_says=tone(9.0, 1000.0), frame=320)
+    pair.run(1.0)
+    for negotiation, codec, _ in CHANGES:
+        renegotiate(pair, negotiation, codec)
+        before = len(pair.bob.heard)
+        pair.run(1.0)
+        for end in (pair.alice, pair.bob):
+            loud = [value for frame in end.heard[before - 5 :] for value in envelope(frame, 1000.0, len(frame) * 50)]
+            print(f"to {codec.encoding}: {min(loud):.3f} to {max(loud):.3f}")
+            assert max(loud) < 1.3 * 8000 / 32768
+            assert sum(value < 0.5 * 8000 / 32768 for value in loud) <= 2
+
+
+@pytest.mark.parametrize("first", [G722, PCMU])
+def test_another_packet_time_loses_no_sound(first: Codec) -> None:
+    """Each packet begins where the one before ended, whatever became of ptime and format meanwhile."""
+    second = PCMA if first is G722 else G722
+    pair = Pair(alice_says=tone(9.0, 1000.0), codec=first, frame=320)
+    pair.run(0.5)
+    rounds = [(first, 10), (first, 60), (first, 30), (second, 60), (first, 40), (second, 10), (second, 20)]
+    for negotiation, (codec, ptime_ms) in enumerate(rounds, 2):
+        renegotiate(pair, negotiation, codec, ptime_ms)
+        already = len(packets(pair.alice.sent))
+        pair.run(0.53)
+        sizes = {len(packet.payload) for packet in packets(pair.alice.sent)[already:]}
+        assert sizes == {8 * ptime_ms}
+        assert {packet.payload_type for packet in packets(pair.alice.sent)[already:]} == {codec.payload_type}
+    sent = packets(pair.alice.sent)
+    for one, following in itertools.pairwise(sent):
+        assert (following.timestamp - one.timestamp) & 0xFFFFFFFF == len(one.payload)
+        assert (following.sequence - one.sequence) & 0xFFFF == 1
+    assert sum(packet.marker for packet in sent) == 1
+    assert pair.bob.core.statistics(pair.now).lost == 0
+    # Longer packets come later, which a buffer that has seen short ones learns by one that is late.
+    assert pair.bob.core.statistics(pair.now).concealed_ms <= 150
+    assert share(np.concatenate(pair.bob.heard[-20:]), 1000.0, len(pair.bob.heard[-1]) * 50) > 0.95
+
+
+@pytest.mark.parametrize("address", [BOB[0], "0.0.0.0"])
+def test_a_far_end_that_holds_is_heard_in_wideband_and_sent_nothing(address: str) -> None:
+    """sendonly of RFC 3264 and c=0.0.0.0 of RFC 2543; the way back is as if nothing had been."""
+    pair = Pair(alice_says=tone(6.0), bob_says=tone(6.0), codec=G722, frame=320)
+    pair.run(1.0)
+    held = parameters((address, BOB[1]), negotiation=2, codec=G722, direction=Direction.RECVONLY)
+    pair.alice.core.configure(held, pair.now)
+    pair.bob.core.configure(parameters(ALICE, negotiation=2, codec=G722, direction=Direction.SENDONLY), pair.now)
+    pair.run(0.2)
+    already, before = len(packets(pair.alice.sent)), len(pair.alice.heard)
+    pair.run(1.0)
+    assert len(packets(pair.alice.sent)) == already
+    assert share(np.concatenate(pair.alice.heard[before:])) > 0.98
+    renegotiate(pair, 3, G722)
+    before = len(pair.bob.heard)
+    pair.run(1.0)
+    again = packets(pair.alice.sent)[already:]
+    assert [packet.marker for packet in again] == [True] + [False] * (len(again) - 1)
+    assert share(np.concatenate(pair.bob.heard[before + 10 :])) > 0.98
+    assert max(int(np.abs(frame).max()) for frame in pair.bob.heard[before:]) < 1.3 * 8000
+
+
+def test_other_numbers_for_digits_and_noise_in_mid_call() -> None:
+    """A later round may give formats other payload types: each end sends with the other's, and understands its own."""
+    said = np.concatenate([tone(1.0), np.zeros(2 * RATE, dtype=np.int16)] * 4)
+    pair = Pair(alice_says=said, codec=G722, frame=320, dtx=True)
+    for negotiation, (event, noise) in enumerate([(96, 98), (101, 13), (110, 13)], 2):
+        digits, comfort = replace(TELEPHONE_EVENT, payload_type=event), replace(COMFORT_NOISE, payload_type=noise)
+        for end, remote in ((pair.alice, BOB), (pair.bob, ALICE)):
+            agreed = parameters(remote, negotiation=negotiation, codec=G722, dtmf=digits)
+            end.core.configure(replace(agreed, send_cn=comfort, receive_cn=comfort), pair.now)
+        already = len(packets(pair.alice.sent))
+        assert pair.alice.core.send_dtmf("7", pair.now)
+        pair.run(3.0)
+        sent = packets(pair.alice.sent)[already:]
+        assert {packet.payload_type for packet in sent} == {9, event, noise}
+        assert len(sent) < 110  # of 150 ticks, the silent ones cost a packet a second
+        assert [event for event in pair.bob.events if isinstance(event, DtmfReceived)] == [DtmfReceived("7", 100)]
+        pair.bob.events.clear()
+        assert pair.bob.core.statistics(pair.now).concealed_ms == 0
 
 
 def test_a_hold_does_not_begin_the_stream_anew() -> None:

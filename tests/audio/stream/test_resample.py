@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from audio.stream.resample import Resampler, convert
+from audio.stream.resample import RateConverter, Resampler, convert
 
 Samples = NDArray[np.int16]
 RATES = [(8000, 16000), (8000, 48000), (16000, 8000), (48000, 8000), (16000, 48000), (48000, 16000), (44100, 8000)]
@@ -151,3 +151,19 @@ def test_a_long_recording_takes_no_more_memory_at_once_than_a_short_one() -> Non
         spent.append(tracemalloc.get_traced_memory()[1] - 2 * recording.nbytes)
         tracemalloc.stop()
     assert spent[1] < 1.5 * spent[0]
+
+
+@pytest.mark.parametrize(
+    "rates", [(16000, 8000, 16000), (8000, 16000, 48000), (16000, 48000, 44100), (8000, 16000, 8000)]
+)
+def test_a_change_of_rates_makes_no_hole(rates: tuple[int, int, int]) -> None:
+    """A tone whose own rate changes, then the one that is wanted: the first millisecond of every block has it."""
+    converter = RateConverter()
+    before, after, wanted = rates
+    for place in range(30):
+        rate = before if place < 10 else after
+        block = tone(1000, rate, 0.6)[place * rate // 50 : (place + 1) * rate // 50]
+        out_rate = 16000 if place < 20 else wanted
+        made = converter.convert(block, rate, out_rate)
+        assert len(made) == out_rate // 50
+        assert np.abs(made[: out_rate // 1000]).max() > 9000 or place == 0
