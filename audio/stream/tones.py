@@ -1,9 +1,11 @@
-"""Call progress tones by country (ITU-T E.180 supplement 2 and national figures) and DTMF tones (ITU-T Q.23).
+"""Call progress tones by country and DTMF tones (ITU-T Q.23).
 
-cadence: on, off, on, off … seconds, for ever      each "on" is a sum of sines with 5 ms edges
+cadence: on, off, on, off … seconds, for ever      each "on" is a sum of sines, modulated where it says so, with 5 ms
+edges
 
-Where a country's network has a figure of its own, that is taken: BT SIN 350 for the United Kingdom, 3GPP TS 22.001
-annex F for what GSM made Europe's, AS/CA S002 for Australia.
+Figures are those of ITU-T E.180 supplement 2, and where a network has published its own, of that: BT SIN 350 for the
+United Kingdom, 3GPP TS 22.001 annex F for what GSM made Europe's, AS/CA S002 §5.3.4 for Australia. Those that Asterisk
+has too agree with its indications.conf (``tests/lab/test_tones.py``).
 """
 
 from __future__ import annotations
@@ -42,12 +44,13 @@ class Country(enum.Enum):
 @dataclass(frozen=True, slots=True)
 class Tone:
     """Sines of ``frequencies`` Hz, each ``amplitude`` (1 is full scale), switched by ``cadence``: seconds on, off,
-    on, off.
+    on, off. Their sum rises and falls ``modulation`` times a second where that is not 0.
     """
 
     frequencies: tuple[float, ...]
     cadence: tuple[float, ...]
     amplitude: float = 0.12
+    modulation: float = 0.0
 
 
 _BELL = (1318.5, 1661.2, 1975.5)
@@ -60,13 +63,16 @@ def _bell(*cadence: float) -> Tone:
     return Tone(_BELL, cadence, _BELL_AMPLITUDE)
 
 
-def _waiting(frequencies: tuple[float, ...], *cadence: float) -> Tone:
-    return Tone(frequencies, cadence, _WAITING_AMPLITUDE / len(frequencies) ** 0.5)
+def _waiting(frequency: float, *cadence: float, modulation: float = 0.0) -> Tone:
+    amplitude = _WAITING_AMPLITUDE / _MODULATED_RMS if modulation else _WAITING_AMPLITUDE
+    return Tone((frequency,), cadence, amplitude, modulation)
 
 
-# A modulated tone is its carrier and two side tones: 425 Hz with 25 Hz (Australia), 400 Hz with 16 Hz (Japan).
-_AU_RINGING = (400.0, 425.0, 450.0)
-_JP_RINGING = (384.0, 400.0, 416.0)
+_DEPTH = 0.95
+"""Of modulation: AS/CA S002 §5.3.4.1 wants 90 to 99 % and the carrier unsuppressed."""
+
+_MODULATED_RMS = (1 + _DEPTH**2 / 2) ** 0.5
+"""How much louder modulation makes a tone."""
 
 _BY_COUNTRY: dict[Country, dict[ToneKind, Tone]] = {
     Country.US: {
@@ -74,43 +80,44 @@ _BY_COUNTRY: dict[Country, dict[ToneKind, Tone]] = {
         ToneKind.BUSY: Tone((480.0, 620.0), (0.5, 0.5)),
         ToneKind.ERROR: Tone((480.0, 620.0), (0.25, 0.25)),
         ToneKind.RING: _bell(2.0, 4.0),
-        ToneKind.CALL_WAITING: _waiting((440.0,), 0.3, 10.0),
+        ToneKind.CALL_WAITING: _waiting(440.0, 0.3, 10.0),
     },
     Country.UK: {
         ToneKind.RINGBACK: Tone((400.0, 450.0), (0.4, 0.2, 0.4, 2.0)),
         ToneKind.BUSY: Tone((400.0,), (0.375, 0.375)),
         ToneKind.ERROR: Tone((400.0,), (0.4, 0.35, 0.225, 0.525)),
         ToneKind.RING: _bell(0.4, 0.2, 0.4, 2.0),
-        ToneKind.CALL_WAITING: _waiting((400.0,), 0.1, 4.0),
+        ToneKind.CALL_WAITING: _waiting(400.0, 0.1, 4.0),
     },
     Country.EU: {
         ToneKind.RINGBACK: Tone((425.0,), (1.0, 4.0)),
         ToneKind.BUSY: Tone((425.0,), (0.5, 0.5)),
         ToneKind.ERROR: Tone((425.0,), (0.2, 0.2)),
         ToneKind.RING: _bell(1.0, 4.0),
-        ToneKind.CALL_WAITING: _waiting((425.0,), 0.2, 0.6, 0.2, 3.0),
+        ToneKind.CALL_WAITING: _waiting(425.0, 0.2, 0.6, 0.2, 3.0),
     },
     Country.AU: {
-        ToneKind.RINGBACK: Tone(_AU_RINGING, (0.4, 0.2, 0.4, 2.0), 0.1),
+        ToneKind.RINGBACK: Tone((425.0,), (0.4, 0.2, 0.4, 2.0), 0.14, modulation=25.0),
         ToneKind.BUSY: Tone((425.0,), (0.375, 0.375)),
-        # Congestion there is the busy tone, every other burst softer; a number that cannot be obtained is told apart.
+        # Congestion there is the busy tone, every other burst 10 dB softer; a number that cannot be obtained is told
+        # apart.
         ToneKind.ERROR: Tone((425.0,), (2.5, 0.5)),
         ToneKind.RING: _bell(0.4, 0.2, 0.4, 2.0),
-        ToneKind.CALL_WAITING: _waiting((425.0,), 0.2, 0.2, 0.2, 4.4),
+        ToneKind.CALL_WAITING: _waiting(425.0, 0.2, 0.2, 0.2, 4.4),
     },
     Country.FR: {
         ToneKind.RINGBACK: Tone((440.0,), (1.5, 3.5)),
         ToneKind.BUSY: Tone((440.0,), (0.5, 0.5)),
         ToneKind.ERROR: Tone((440.0,), (0.25, 0.25)),
         ToneKind.RING: _bell(1.5, 3.5),
-        ToneKind.CALL_WAITING: _waiting((440.0,), 0.3, 10.0),
+        ToneKind.CALL_WAITING: _waiting(440.0, 0.3, 10.0),
     },
     Country.JP: {
-        ToneKind.RINGBACK: Tone(_JP_RINGING, (1.0, 2.0), 0.08),
+        ToneKind.RINGBACK: Tone((400.0,), (1.0, 2.0), 0.115, modulation=16.0),
         ToneKind.BUSY: Tone((400.0,), (0.5, 0.5)),
         ToneKind.ERROR: Tone((400.0,), (0.5, 0.5)),  # the network does not tell the two apart
         ToneKind.RING: _bell(1.0, 2.0),
-        ToneKind.CALL_WAITING: _waiting(_JP_RINGING, 0.5, 8.0),
+        ToneKind.CALL_WAITING: _waiting(400.0, 0.5, 8.0, modulation=16.0),
     },
 }
 
@@ -149,7 +156,10 @@ class ToneGenerator:
         gate = _gate(places / self._rate, self._edges)
         if not gate.any():
             return np.zeros(count, dtype=np.int16)
-        return _quantise(_sines(self._tone.frequencies, places, self._rate) * (gate * self._tone.amplitude))
+        sound = _sines(self._tone.frequencies, places, self._rate) * (gate * self._tone.amplitude)
+        if self._tone.modulation:
+            sound *= 1.0 + _DEPTH * _sines((self._tone.modulation,), places, self._rate)
+        return _quantise(sound)
 
 
 def dtmf_tone(digit: str, duration_ms: int = 100, rate: int = 8000, amplitude: float = 0.16) -> Samples:

@@ -36,7 +36,7 @@ def peaks(sound: np.ndarray, rate: int, count: int) -> set[int]:
 def test_every_country_has_every_tone(country: Country, kind: ToneKind) -> None:
     tone = TONES[country][kind]
     assert len(tone.cadence) % 2 == 0
-    assert len(tone.frequencies) * tone.amplitude < 1.0
+    assert len(tone.frequencies) * tone.amplitude < 0.5
     sound = ToneGenerator(kind, country).read(8000)
     assert np.abs(sound.astype(np.int32)).max() > 1000
 
@@ -75,7 +75,8 @@ PUBLISHED: list[tuple[Country, ToneKind, set[int], tuple[float, ...]]] = [
 def cadence_of(sound: np.ndarray, rate: int) -> list[float]:
     """How long it is loud, silent, loud, silent, measured to 5 ms."""
     step = rate // 200
-    loud = np.abs(sound[: len(sound) // step * step].reshape(-1, step)).max(axis=1) > 300
+    # Low enough for what modulation leaves where it is lowest; what is not a tone is 0.
+    loud = np.abs(sound[: len(sound) // step * step].reshape(-1, step)).max(axis=1) > 100
     edges = np.flatnonzero(np.diff(loud.astype(int))) + 1
     return [float(length) * step / rate for length in np.diff([0, *edges, len(loud)])]
 
@@ -93,6 +94,19 @@ def test_frequencies_and_cadence(
     at = np.fft.rfftfreq(len(first), 1 / 8000)
     near = np.any([np.abs(at - frequency) < 25 for frequency in frequencies], axis=0)
     assert spectrum[near].sum() / spectrum.sum() > 0.99
+
+
+@pytest.mark.parametrize(("country", "carrier", "beside"), [(Country.AU, 425.0, 25.0), (Country.JP, 400.0, 16.0)])
+def test_a_modulated_tone_keeps_its_carrier(country: Country, carrier: float, beside: float) -> None:
+    """AS/CA S002 §5.3.4.1: modulated by 90 to 99 %, so that each side tone has just under half of the carrier."""
+    sound = ToneGenerator(RINGBACK, country).read(3200).astype(np.float64)[400:2800]
+    window = np.hanning(len(sound))
+
+    def loudness(frequency: float) -> float:
+        return float(abs(np.dot(sound * window, np.exp(-2j * np.pi * frequency * np.arange(len(sound)) / 8000))))
+
+    for side in (carrier - beside, carrier + beside):
+        assert 0.45 <= loudness(side) / loudness(carrier) <= 0.495
 
 
 def test_every_figure_of_the_table_is_measured() -> None:
