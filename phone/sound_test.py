@@ -2,8 +2,8 @@
 
     microphone ─▶ media thread ── RTP ──▶ Parrot (keeps three seconds) ── RTP ──▶ media thread ─▶ speaker
 
-The same devices, codec and jitter buffer as in a call, on loopback; nothing is played while it records, so that
-a microphone beside a loudspeaker does not howl.
+The same devices and jitter buffer as in a call, on loopback, and the best codec there is. Nothing is played while it
+records, so that a microphone beside a loudspeaker does not howl.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from audio.engine import NoMediaPort
 from phone.protocol.commands import CommandRefused
 from phone.protocol.phrases import Phrase
 from phone.translate import worded
-from sipcore.media import PCMU, Direction, MediaParameters
+from sipcore.media import Direction, MediaParameters
 
 if TYPE_CHECKING:
     from audio.engine import AudioEngine
     from phone.protocol.codec import Json
+    from sipcore.media import Codec
 
 Phase = Literal["off", "recording", "playing"]
 
@@ -72,7 +73,7 @@ class SoundTest:
         parrot: Parrot | None = None
         try:
             _, parrot = await loop.create_datagram_endpoint(Parrot, local_addr=(_LOOPBACK, 0))
-            self._audio.configure(_CALL, _parameters(parrot.port))
+            self._audio.configure(_CALL, _parameters(parrot.port, self._audio.codecs[0]))
             self._audio.activate(_CALL)
             await asyncio.sleep(self._record_s)
             self._phase = "playing"
@@ -126,13 +127,13 @@ class Parrot(asyncio.DatagramProtocol):
             self._transport.close()
 
 
-def _parameters(port: int) -> MediaParameters:
+def _parameters(port: int, codec: Codec) -> MediaParameters:
     return MediaParameters(
         negotiation=1,
         remote_address=_LOOPBACK,
         remote_rtp_port=port,
         remote_rtcp_port=port,
         direction=Direction.SENDRECV,
-        send_codec=PCMU,
-        receive_codecs=(PCMU,),
+        send_codec=codec,
+        receive_codecs=(codec,),
     )

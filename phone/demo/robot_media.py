@@ -9,9 +9,10 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from audio.codec import registry
 from audio.core import TransmitKind
 from audio.io.sockets import bind_pair
-from sipcore.media import PCMA, PCMU, TELEPHONE_EVENT, LocalMedia
+from sipcore.media import COMFORT_NOISE, LocalMedia
 
 if TYPE_CHECKING:
     import socket
@@ -59,7 +60,7 @@ class RobotMedia:
     def local(self) -> LocalMedia:
         """How the PBX answers."""
         sockets = self._sockets
-        codecs = (PCMU, PCMA, TELEPHONE_EVENT)
+        codecs = tuple(codec for codec in registry.offered() if codec != COMFORT_NOISE)
         return LocalMedia(
             address=sockets.address, rtp_port=sockets.rtp_port, rtcp_port=sockets.rtcp_port, codecs=codecs
         )

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from audio.engine import AudioEngine
 from audio.io.settings import AudioSettings
 from phone.sound_test import Parrot, SoundTest
+from tests.audio.wideband import HIGH_HZ, RATE, needs_g722, tone
+from tests.lab import signals
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_what_is_spoken_is_heard_after_the_recording() -> None:
@@ -32,6 +39,39 @@ def test_what_is_spoken_is_heard_after_the_recording() -> None:
             await engine.stop()
 
     asyncio.run(scenario())
+
+
+@needs_g722
+def test_one_hears_oneself_in_wideband(tmp_path: Path) -> None:
+    """A tone that no telephone sound carries comes back, and not as a thump."""
+    microphone, earpiece = tmp_path / "microphone.wav", tmp_path / "earpiece.wav"
+    signals.write_wav(microphone, tone(3.0) / 32768, RATE)
+
+    async def scenario() -> None:
+        settings = AudioSettings(input=f"wav:{microphone}", output=f"wav:{earpiece}", ring="none")
+        engine = AudioEngine(settings, on_event=lambda _: None)
+        await engine.start()
+        test = SoundTest(engine, record_s=1.2)
+        try:
+            await test.start()
+            phases = []
+            async with asyncio.timeout(10):
+                while (phase := test.report()["phase"]) != "off":
+                    phases.append(phase)
+                    await asyncio.sleep(0.05)
+            assert set(phases) == {"recording", "playing"}
+            assert await engine.recordings_finished()
+        finally:
+            await engine.stop()
+
+    asyncio.run(scenario())
+    heard, rate = signals.read_wav(earpiece)
+    assert rate == RATE
+    loud = heard[np.abs(heard) > 0.01]
+    assert 0.5 * RATE < len(loud) < 1.5 * RATE
+    first = int(np.flatnonzero(np.abs(heard) > 0.01)[0])
+    assert signals.tone_share(heard[first + 1600 : first + 9600], RATE, HIGH_HZ) > 0.95
+    assert np.abs(heard).max() < 1.5 * 8000 / 32768
 
 
 def test_a_test_can_be_stopped_and_started_again() -> None:
