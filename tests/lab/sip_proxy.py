@@ -3,8 +3,8 @@
     phone ──ws──▶ SipProxy ──ws──▶ PBX        one upstream connection for each of the phone's
 
 What a PBX does on a bad day (503, 403, stale nonces, answers that never arrive) cannot be had from a healthy Asterisk.
-Everything but REGISTER passes through untouched. The proxy runs on a thread of its own; its methods are called from
-the test.
+Everything but REGISTER passes through untouched, unless a test puts something in its place. The proxy runs on a thread
+of its own; its methods are called from the test.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from types import TracebackType
 
     from websockets.asyncio.client import ClientConnection
@@ -115,6 +115,9 @@ class SipProxy:
         self.uri = f"ws://{address}:{port}/ws"
         self.registers: list[Seen] = []
         self.answers_lost = 0
+        self.to_phone: Callable[[str], str] = str
+        """What becomes of each message of the PBX's; nothing unless set."""
+
         self._where = (address, port)
         self._script: deque[Refusal | None] = deque()
         self._to_lose = 0
@@ -228,5 +231,5 @@ class SipProxy:
                     self._to_lose -= 1
                     self.answers_lost += 1
                     continue
-                await phone.send(data)
+                await phone.send(self.to_phone(text))
         phone.transport.abort()
