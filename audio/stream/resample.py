@@ -22,6 +22,9 @@ _TAPS = 20
 _KAISER_BETA = 5.0
 _MINIMUM_PHASES = 512
 _GROUP_MAX = 16
+_SKIPPED_MAX = 2
+"""Inputs to one output up to which it costs less to compute what is passed over than to lay out the windows."""
+
 _SHIFT_MAX = 0.25
 """Samples a block's places may move against the plain ratio for two filters to stand for all between them."""
 
@@ -151,7 +154,7 @@ class Resampler:
             return np.zeros(0, dtype=np.float32)
         if self._up > _GROUP_MAX or abs(shift) > _SHIFT_MAX:
             return self._convert_singly(signal, count, shift)
-        if self._up == self._down:
+        if self._up == 1 and self._down <= _SKIPPED_MAX:
             return self._convert_evenly(signal, count, shift)
         if shift == 0.0:
             return self._product(signal, count, self._filters(0.0)).reshape(-1)[:count]
@@ -160,12 +163,14 @@ class Resampler:
         return _blended(both[:, : self._up].reshape(-1)[:count], both[:, self._up :].reshape(-1)[:count])
 
     def _convert_evenly(self, signal: NDArray[np.float32], count: int, shift: float) -> NDArray[np.float32]:
-        """Equal rates: every output's window lies one sample after the one before, which is plain filtering."""
+        """A whole number of inputs for each output: plain filtering, of which some results are passed over."""
         sounds = []
+        length = (count - 1) * self._down + self._taps
         for place in (self._place, self._place + shift):
             start, fraction = divmod(int(place * self._phases + 1e-6), self._phases)
-            piece = signal[start : start + count + self._taps - 1]
-            sounds.append(np.correlate(piece, self._rows[fraction]))
+            sounds.append(np.correlate(signal[start : start + length], self._rows[fraction])[:: self._down])
+            if shift == 0.0:
+                return sounds[0]
         return _blended(sounds[0], sounds[1])
 
     def _filters(self, shift: float) -> NDArray[np.float32]:
