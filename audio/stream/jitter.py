@@ -242,7 +242,7 @@ class JitterBuffer:
         elif not self._plausible(timestamp, transit):
             self._suspect(timestamp, transit, packet, duration, silence, now)
             return
-        elif not silence and timestamp in self._seen:
+        elif not silence and timestamp <= self._reference and timestamp in self._seen:
             # Before its transit is looked at: a copy that took longer says nothing about the packets.
             self.statistics.duplicates += 1
             return

@@ -30,6 +30,8 @@ _UNVOICED_BELOW = 0.5
 _CHANGE_EVERY = 160  # samples until one more period joins the repetition
 _SHORTEST_FOLLOWING = _TEMPLATE + _SHORTEST_LAG + 8
 _LONGEST_BLEND = 40
+_FRESH_MAX = 16
+"""Blocks that wait to be joined to the history."""
 
 # How loud the repetition is so many samples into the hole. Appendix I holds 10 ms and is silent at 60 ms; falling at
 # once and ending late scored better by PESQ at every rate of loss, most of all for bursts. So did the short template
@@ -59,6 +61,7 @@ class PacketLossConcealer:
         self._scale = scale = rate // 8000
         self._fade_end = _FADE_END * scale
         self._history: Signal = np.zeros(_HISTORY * scale, dtype=np.float32)
+        self._fresh: list[Samples | Signal] = []  # what has come since
         self._concealed = 0
         self._lag = _LONGEST_LAG * scale
         self._cycle: Signal = np.zeros(_LONGEST_LAG * scale, dtype=np.float32)
@@ -88,7 +91,7 @@ class PacketLossConcealer:
                 samples = self._blend(samples)
             self._concealed = 0
             self._bridge_from = None
-        self._remember(samples.astype(np.float32))
+        self._remember(samples)
         return samples
 
     def conceal(self, count: int, following: Samples | None = None, distance: int = 0) -> Samples:
@@ -116,16 +119,22 @@ class PacketLossConcealer:
         """What follows the hole is not what :meth:`conceal` was shown before: go on from what was heard."""
         self._forget_bridge()
 
-    def _remember(self, samples: Signal) -> None:
-        if len(samples) >= len(self._history):
-            self._history = samples[-len(self._history) :]
-        else:
-            self._history = np.concatenate([self._history[len(samples) :], samples])
+    def _remember(self, samples: Samples | Signal) -> None:
+        self._fresh.append(samples)
+        if len(self._fresh) >= _FRESH_MAX:
+            self._recall()
+
+    def _recall(self) -> Signal:
+        """The sound of late, which mostly nobody asks for."""
+        history = self._history
+        self._history = np.concatenate([history, *self._fresh], dtype=np.float32)[-len(history) :]
+        self._fresh.clear()
+        return self._history
 
     # -- forwards -----------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        history = self._history
+        history = self._recall()
         lag, likeness = _period(history, _LONGEST_LAG * self._scale, self._scale)
         self._level = _confidence(likeness)
         self._lag = lag
