@@ -25,6 +25,7 @@ from audio.io.backend import BackendThread, DeviceBackend
 from audio.io.commands import (
     Activate,
     AddSession,
+    Certify,
     CloseSession,
     Configure,
     Mute,
@@ -237,16 +238,14 @@ class AudioEngine:
     ) -> LocalMedia:
         """Bind a call's RTP and RTCP ports on ``local_address`` and listen; nothing is sent before :meth:`configure`.
 
-        ``port`` asks for one RTP port, to resume a call whose far end still sends there. ``dtls`` adds the
-        fingerprint, rtcp-mux and ICE, ``sdes`` fresh keys: what it takes to offer or answer with them. The caller adds
-        the profile.
+        ``port`` asks for one RTP port, to resume a call whose far end still sends there. ``dtls`` and ``sdes`` are
+        those of :meth:`equip`.
         Raises :class:`NoMediaPort`, and :class:`sipcore.errors.LocalProtocolError` for a call that is open already.
         """
         if call in self._calls:
             raise LocalProtocolError(f"call {call} has media already")
         sockets = self._bind(local_address, port)
         entry = self._calls[call] = _Call(local_address)
-        certificate = await self._keying.certificate() if dtls else None
         self._guard.hold()
         self._want_devices()
         microphone: WaveMicrophone | None = None
@@ -257,24 +256,41 @@ class AudioEngine:
             case _:
                 pass
         core = MediaCore(self._ids, wall_offset_s=time.time() - time.monotonic(), dtx=self.settings.dtx)
-        media = entry.media = LocalMedia(
+        entry.media = LocalMedia(
             address=local_address,
             rtp_port=sockets.rtp_port,
             rtcp_port=sockets.rtcp_port,
             codecs=self.codecs,
             ssrc=core.ssrc,
             cname=core.cname,
-            rtcp_mux=dtls,
-            fingerprint=certificate.fingerprint if certificate is not None else None,
-            crypto=await self._keying.fresh_keys() if sdes else (),
-            ice=self._ice_credentials() if dtls else None,
         )
         if self._calls.get(call) is not entry:
             sockets.close()
-            raise LocalProtocolError(Phrase("call {call} ended while its sound was made ready", call=call))
-        session = MediaSession(call, core, microphone=microphone, certificate=certificate, ids=self._ids)
-        self._thread.send(AddSession(session, sockets))
+            raise _ended_early(call)
+        self._thread.send(AddSession(MediaSession(call, core, microphone=microphone, ids=self._ids), sockets))
+        media = await self.equip(call, dtls=dtls, sdes=sdes)
+        if media is None:
+            raise _ended_early(call)
         return media
+
+    async def equip(self, call: str, *, dtls: bool = False, sdes: bool = False) -> LocalMedia | None:
+        """The call's media with what it takes to offer or answer encryption; ``None`` for a call that is gone.
+
+        ``dtls`` adds the fingerprint, rtcp-mux and ICE, ``sdes`` fresh keys. The caller adds the profile. The libraries
+        that takes are loaded for the first call that needs them, off the loop.
+        """
+        entry = self._calls.get(call)
+        certificate = await self._keying.certificate() if dtls else None
+        crypto = await self._keying.fresh_keys() if sdes else ()
+        if entry is None or entry.media is None or self._calls.get(call) is not entry:
+            return None
+        if certificate is not None:
+            self._thread.send(Certify(call, certificate))
+            fingerprint, ice = certificate.fingerprint, self._ice_credentials()
+            entry.media = dataclasses.replace(entry.media, fingerprint=fingerprint, rtcp_mux=True, ice=ice)
+        if crypto:
+            entry.media = dataclasses.replace(entry.media, crypto=crypto)
+        return entry.media
 
     async def rehome(self, call: str, local_address: str) -> LocalMedia | None:
         """The call's media from another local address, for the re-INVITE that tells of it; ``None`` if it is gone.
@@ -425,3 +441,7 @@ class AudioEngine:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _ended_early(call: str) -> LocalProtocolError:
+    return LocalProtocolError(Phrase("call {call} ended while its sound was made ready", call=call))

@@ -80,8 +80,7 @@ class MediaSession:
     """The media of one call between :meth:`configure` and :meth:`close`.
 
     ``microphone`` and ``speaker`` are this call's own (a file each); without them the shared device serves the active
-    call. ``certificate`` lets it take part in DTLS, from the first datagram on (RFC 5763 §5: "be prepared to receive a
-    client_hello before it receives the answer"), and ``ids`` in ICE; ``transport`` is used where ICE is not agreed on.
+    call. ``ids`` let it take part in ICE; ``transport`` is used where ICE is not agreed on.
     """
 
     def __init__(
@@ -91,7 +90,6 @@ class MediaSession:
         *,
         microphone: Microphone | None = None,
         speaker: Speaker | None = None,
-        certificate: DtlsCertificate | None = None,
         transport: MediaTransport | None = None,
         ids: IdSource | None = None,
     ) -> None:
@@ -100,7 +98,7 @@ class MediaSession:
         self.speaker = speaker
         self._recorder: Recorder | None = None
         self._microphone = microphone
-        self._certificate = certificate
+        self._certificate: DtlsCertificate | None = None
         self._transport = self._given_transport = transport
         self._ids = ids
         self._agent: IceAgent | None = None
@@ -125,6 +123,13 @@ class MediaSession:
         """
         secure, agent = self._secure, self._agent
         return self.core.hears and (secure is None or secure.ready) and (agent is None or agent.settled)
+
+    def certify(self, certificate: DtlsCertificate) -> None:
+        """Take part in DTLS, from the first datagram on; to be told before the offer leaves.
+
+        RFC 5763 §5: "be prepared to receive a client_hello before it receives the answer".
+        """
+        self._certificate = certificate
 
     def configure(self, parameters: MediaParameters, now: float) -> bool:
         """Apply an offer/answer round; false, and nothing done, when a later one was applied before."""

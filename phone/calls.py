@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Literal
 
 from audio.engine import NoMediaPort
 from phone.lines import MAX_CALLS, Line, Lines
-from phone.offers import Readiness, answers, offers, readiness_for
+from phone.offers import Readiness, answers, offer, readiness_for
 from phone.outage import Outage
+from phone.past_calls import BUSY_HERE, entry_of, turned_away
 from phone.protocol import events as ev
 from phone.protocol.commands import CommandRefused
 from phone.protocol.phrases import Phrase
-from phone.protocol.snapshots import CallSlice, HistoryEntry
 from phone.translate import clean_untrusted, outcome_of, worded
 from phone.waiting import Waiting, refusal, within
 from sipcore.errors import SipError
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from audio.engine import AudioEngine
+    from phone.protocol.snapshots import HistoryEntry
     from phone.state import PhoneState
     from sipcore import events as sip
     from sipcore.aio.useragent import UserAgent
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-BUSY_HERE = 486
 AGREEMENT_TIMEOUT_S = 10.0
 """How long a command waits for the far end's word on a hold or a transfer."""
 
@@ -111,7 +111,7 @@ class Calls:
         )
         if len(self.lines) >= MAX_CALLS:
             self._agent.run(lambda now: self._agent.stack.reject(event.call, BUSY_HERE, "", now))
-            self._write_down(_turned_away(incoming))
+            self._write_down(turned_away(incoming))
             return
         line = self.lines.new(event.call)
         self._emit(dataclasses.replace(incoming, call=line.id))
@@ -127,6 +127,22 @@ class Calls:
             await self._answer(line)
         except CommandRefused as refused:
             _log.warning("! %s", refused.sentence)
+
+    async def offer_again(self, event: sip.OfferRefused) -> None:
+        """Offer what has not been tried, once it is ready; where that is nothing the refusal stands."""
+        line = self.lines.by_sip(event.call)
+        if line is None:
+            return
+        media: LocalMedia | None = None
+        if line.untried:
+            profile, *others = line.untried
+            line.untried, ready = tuple(others), readiness_for(profile)
+            media = await self._audio.equip(line.id, dtls=ready.dtls, sdes=ready.sdes)
+            media = None if media is None else offer(profile, media)
+        try:
+            self._run(line, lambda call, now: self._agent.stack.offer_again(call, media, now))
+        except SipError as error:
+            _log.info("= call %s is over before its next offer: %s", line.id, error)
 
     def negotiated(self, event: sip.MediaNegotiated) -> None:
         """Sound follows the agreement."""
@@ -161,7 +177,7 @@ class Calls:
             duration_s=0.0 if call.answered_at is None else round(max(0.0, at - call.answered_at), 3),
         )
         self._emit(ended)
-        self._write_down(_history_entry(call, ended))
+        self._write_down(entry_of(call, ended))
         if self.lines.current is None:
             self._pass_microphone_on()
         return ended
@@ -174,13 +190,14 @@ class Calls:
             raise CommandRefused("not_registered", Phrase("The phone is not registered; see offhook ctl status."))
         if len(self.lines) >= MAX_CALLS:
             raise CommandRefused("lines_taken", Phrase("All {n} lines are taken; end a call first.", n=MAX_CALLS))
-        profiles = self._profiles_to_offer()
+        profile, *others = self._profiles_to_offer()
         line = self.lines.new()
+        line.untried = tuple(others)
         before = self.lines.current
         outgoing = ev.OutgoingCall(at=self._clock(), call=line.id, peer=_peer_of(target), peer_uri=target[:256])
         try:
-            media = await self._open_media(line, readiness_for(profiles))
-            self._send_invite(line, target, offers(profiles, media), outgoing)
+            media = await self._open_media(line, readiness_for(profile))
+            self._send_invite(line, target, offer(profile, media), outgoing)
         except CommandRefused:
             self._audio.close_call(line.id)
             self.lines.forget(line)
@@ -190,14 +207,13 @@ class Calls:
             self._hold_others(line)
         return line.id
 
-    def _send_invite(self, line: Line, target: str, offered: tuple[LocalMedia, ...], outgoing: ev.OutgoingCall) -> None:
+    def _send_invite(self, line: Line, target: str, media: LocalMedia, outgoing: ev.OutgoingCall) -> None:
         """What the stack says of the call meanwhile waits until the call has its id and was announced."""
         self._held_back = []
         try:
             with _refusing(Phrase("{target!r:.80} cannot be called", target=target)):
-                first, *others = offered
                 line.sip = self._agent.run(
-                    lambda now: self._agent.stack.dial(target, first, now, fallbacks=tuple(others))
+                    lambda now: self._agent.stack.dial(target, media, now, fallback=bool(line.untried))
                 )
             self._emit(outgoing)
             self._give_microphone(line.id)
@@ -406,34 +422,3 @@ def _peer_of(target: str) -> str:
         if text.lower().startswith(scheme):
             text = text[len(scheme) :]
     return text.partition("@")[0].partition(";")[0] or text
-
-
-def _history_entry(call: CallSlice, ended: ev.CallEnded) -> HistoryEntry:
-    return HistoryEntry(
-        id=0,
-        direction=call.direction,
-        outcome=ended.outcome,
-        peer=call.peer,
-        peer_uri=call.peer_uri,
-        display_name=call.display_name,
-        started_at=call.started_at,
-        answered_at=call.answered_at,
-        duration_s=ended.duration_s,
-        status=ended.status,
-        reason=ended.reason,
-    )
-
-
-def _turned_away(incoming: ev.IncomingCall) -> HistoryEntry:
-    """A call that found all lines taken is in the history, or nobody would ever know of it."""
-    return HistoryEntry(
-        id=0,
-        direction="in",
-        outcome="missed",
-        peer=incoming.peer,
-        peer_uri=incoming.peer_uri,
-        display_name=incoming.display_name,
-        started_at=incoming.at,
-        status=BUSY_HERE,
-        reason=Phrase("All lines were taken"),
-    )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from phone.state import PhoneState
     from sipcore.events import CallId
     from sipcore.ids import IdSource
+    from sipcore.media import Profile
 
 MAX_CALLS = 4
 """Lines; a further call gets 486."""
@@ -42,6 +43,9 @@ class Line:
     """Sound of the far end has come."""
 
     answering: bool = False
+
+    untried: tuple[Profile, ...] = ()
+    """What to offer where the far end refuses the media of the offers before."""
 
     given_up: str = ""
     """Why the phone itself ends the call: a sentence."""

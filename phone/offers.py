@@ -1,6 +1,7 @@
 """A call's media in the profiles that sipcore.sdp.policy chooses, and what the sound engine makes ready for them.
 
-    setting, server ─▶ profiles_to_offer ─▶ readiness_for ─▶ AudioEngine.open ─▶ offers ─▶ INVITE, and after a 488
+    setting, server ─▶ profiles_to_offer ─┬─ first ─▶ readiness_for ─▶ AudioEngine.open ──▶ offer ─▶ INVITE
+                                          └─ next ──▶ readiness_for ─▶ AudioEngine.equip ─▶ offer ─▶ after a 488
 
 An answer follows the offer whatever the setting, so that more is made ready only where plain RTP does not fit.
 """
@@ -24,16 +25,14 @@ class Readiness:
     sdes: bool = False
 
 
-def readiness_for(profiles: tuple[Profile, ...]) -> Readiness:
-    """What it takes to offer ``profiles``."""
-    return Readiness(dtls=any(profile.dtls for profile in profiles), sdes=any(profile.sdes for profile in profiles))
+def readiness_for(profile: Profile) -> Readiness:
+    """What it takes to offer ``profile``."""
+    return Readiness(dtls=profile.dtls, sdes=profile.sdes)
 
 
-def offers(profiles: tuple[Profile, ...], media: LocalMedia) -> tuple[LocalMedia, ...]:
-    """One stream as each of ``profiles``. Fingerprint and keys stay, for what may be offered later in the call."""
-    return tuple(
-        dataclasses.replace(media, profile=profile, rtcp_mux=media.rtcp_mux and profile.dtls) for profile in profiles
-    )
+def offer(profile: Profile, media: LocalMedia) -> LocalMedia:
+    """The stream as ``profile``. Fingerprint and keys stay, for what may be offered later in the call."""
+    return dataclasses.replace(media, profile=profile, rtcp_mux=media.rtcp_mux and profile.dtls)
 
 
 def answers(choice: MediaChoice, *, secure: bool) -> tuple[Readiness, ...]:

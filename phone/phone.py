@@ -191,6 +191,8 @@ class Phone:
         match event:
             case sip.IncomingCall():
                 self.calls.incoming(event)
+            case sip.OfferRefused():
+                self._spawn(self.calls.offer_again(event))
             case sip.MediaNegotiated():
                 self.calls.negotiated(event)
                 self._continuity.negotiated(self.calls.name_of(event.call) or "")

@@ -87,7 +87,13 @@ class Translator:
                 return [ev.KeepAliveStopped(at=at)]
             case sip.MessageWaiting():
                 return [ev.MessageWaiting(at=at, waiting=event.waiting, new=event.new, old=event.old)]
-            case sip.IncomingCall() | sip.CallEnded() | sip.CallRinging() | sip.LocalAddressChanged():
+            case (
+                sip.IncomingCall()
+                | sip.CallEnded()
+                | sip.CallRinging()
+                | sip.OfferRefused()
+                | sip.LocalAddressChanged()
+            ):
                 return []
             case _:
                 call = self._call_name(event.call)

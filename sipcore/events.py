@@ -268,6 +268,13 @@ class CallRinging:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferRefused:
+    """The media of a call of ours was refused (415, 488, 606): it waits for ``offer_again``."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True)
 class MediaNegotiated:
     """Offer and answer are complete (again); audio follows ``parameters`` from now on."""
 
@@ -379,6 +386,7 @@ Event = (
     | IncomingCall
     | CallStateChanged
     | CallRinging
+    | OfferRefused
     | MediaNegotiated
     | HoldChanged
     | SignallingChanged

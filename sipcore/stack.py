@@ -127,14 +127,19 @@ class Stack:
 
     # --- calls -------------------------------------------------------------------------------------------------
 
-    def dial(self, target: str, media: LocalMedia, now: float, *, fallbacks: tuple[LocalMedia, ...] = ()) -> CallId:
-        """Call ``target``; ``fallbacks`` are offered in turn where the media is refused. Must be registered."""
+    def dial(self, target: str, media: LocalMedia, now: float, *, fallback: bool = False) -> CallId:
+        """Call ``target``; ``fallback``: OfferRefused asks for another offer. Must be registered."""
         if not self._outbound.may_call:
             raise LocalProtocolError(Phrase("not registered: no call can be made now"))
         try:
-            return self._calls.dial(target, media, now, fallbacks=fallbacks)
+            return self._calls.dial(target, media, now, fallback=fallback)
         finally:
             self._settle(now)
+
+    def offer_again(self, call: CallId, media: LocalMedia | None, now: float) -> None:
+        """Answer OfferRefused; None: the refusal stands."""
+        self._calls.offer_again(call, media, now)
+        self._settle(now)
 
     def ring(self, call: CallId, now: float) -> None:
         """Tell the caller that the phone rings."""
@@ -337,11 +342,11 @@ class Stack:
             items = []
             self._outbound.flow_broken(flow, Phrase("the server's data makes no sense: {error}", error=str(error)), now)
         for item in items:
-            match item:
-                case Keepalive():
-                    self._keepalive(item, flow, now)
-                case _:
-                    self._message(item, bytes(item), flow, now)
+            if isinstance(item, Keepalive):
+                self._keepalive(item, flow, now)
+            else:
+                self.trace.record(Way.IN, flow, bytes(item), now)
+                self._dispatch(item, flow, now)
         for rejected in parser.take_rejected():
             self._reject(rejected, flow)
 
@@ -359,10 +364,6 @@ class Stack:
             pass  # not even the beginning of a message: RFC 3261 §18.3 lets it be discarded
         else:
             self._dispatch(message, flow, now)
-
-    def _message(self, message: Message, data: bytes, flow: FlowId, now: float) -> None:
-        self.trace.record(Way.IN, flow, data, now)
-        self._dispatch(message, flow, now)
 
     def _dispatch(self, message: Message, flow: FlowId, now: float) -> None:
         self._outbound.life(flow, now, sip=True)

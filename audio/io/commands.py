@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from audio.io.settings import Role
     from audio.io.sockets import MediaSockets
     from audio.io.tone import Channel, ToneSource
+    from audio.secure.certificate import DtlsCertificate
     from audio.session import MediaSession, Microphone, Recorder, Speaker
     from sipcore.media import MediaParameters
 
@@ -55,6 +56,14 @@ class Configure:
 
     call: str
     parameters: MediaParameters
+
+
+@dataclass(frozen=True, slots=True)
+class Certify:
+    """The call may take part in DTLS from now on."""
+
+    call: str
+    certificate: DtlsCertificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +141,7 @@ Command = (
     | RecordBoth
     | ReplaceSockets
     | Configure
+    | Certify
     | Activate
     | Mute
     | SendDtmf

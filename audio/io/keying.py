@@ -37,6 +37,7 @@ class Keying:
 
 def _make_certificate() -> DtlsCertificate:
     import audio.ice.agent
+    import audio.secure.dtls
     import audio.secure.media
     from audio.secure.certificate import DtlsCertificate
 

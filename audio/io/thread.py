@@ -26,6 +26,7 @@ from audio.io.commands import (
     AddSession,
     AttachMicrophone,
     AttachSpeaker,
+    Certify,
     CloseSession,
     Command,
     Configure,
@@ -212,6 +213,9 @@ class MediaThread:
                 if (call := self._calls.get(name)) is not None and call.session.configure(parameters, now):
                     self._start_ticking(now)
                     self._flush(call)
+            case Certify(name, certificate):
+                if (call := self._calls.get(name)) is not None:
+                    call.session.certify(certificate)
             case Activate(name):
                 self._active = name
             case Mute(name, muted):

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from audio.core.ports import Address, Transmit, TransmitKind, is_somewhere
-from audio.secure.dtls import DtlsState, DtlsTransport, client_random_untrusted
 from sipcore.media import DtlsSetup, Fingerprint
 
 if TYPE_CHECKING:
     from audio.secure.certificate import DtlsCertificate
+    from audio.secure.dtls import DtlsTransport
     from audio.secure.srtp import SrtpKeys
 
 _EARLY_DATAGRAMS = 8
@@ -26,6 +26,15 @@ _EARLY_DATAGRAMS = 8
 
 _PATIENCE_S = 1.0
 """How long a handshake under way, or on trial, is left alone by another ClientHello."""
+
+_RANDOM = slice(27, 59)
+"""Where a ClientHello has its random: after the headers of record and message, and the version (RFC 6347 §4.2)."""
+
+
+def client_random_untrusted(datagram: bytes) -> bytes | None:
+    """What tells one ClientHello from another and from its own repetition; None for anything else."""
+    is_hello = datagram[:1] == b"\x16" and datagram[3:5] == bytes(2) and datagram[13:14] == b"\x01"
+    return datagram[_RANDOM] if is_hello and len(datagram) >= _RANDOM.stop else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +57,9 @@ class _Handshake:
 
     @classmethod
     def begin(cls, terms: _Terms, now: float) -> _Handshake:
-        """A new one under way, in the agreed role."""
+        """A new one under way, in the agreed role. Loads what calls without DTLS can do without."""
+        from audio.secure.dtls import DtlsTransport
+
         transport = DtlsTransport(terms.certificate, terms.role, terms.fingerprints)
         transport.start(now)
         return cls(terms, transport, now)
@@ -187,7 +198,7 @@ class Association:
         if self._trial.connected:
             # Nothing of the old one is worth sending: the peer has let go of it.
             self._main, self._trial = self._trial, None
-        elif self._trial.transport.state in (DtlsState.FAILED, DtlsState.CLOSED):
+        elif self._trial.transport.over:
             self._trial = None
 
     def _accepts(self, source: Address) -> bool:

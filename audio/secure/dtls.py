@@ -43,16 +43,6 @@ _EXPORTER = b"EXTRACTOR-dtls_srtp"
 _SHORTEST_WAIT_S = 0.005
 
 
-_RANDOM = slice(27, 59)
-"""Where a ClientHello has its random: after the headers of record and message, and the version (RFC 6347 §4.2)."""
-
-
-def client_random_untrusted(datagram: bytes) -> bytes | None:
-    """What tells one ClientHello from another and from its own repetition; None for anything else."""
-    is_hello = datagram[:1] == b"\x16" and datagram[3:5] == bytes(2) and datagram[13:14] == b"\x01"
-    return datagram[_RANDOM] if is_hello and len(datagram) >= _RANDOM.stop else None
-
-
 class DtlsState(enum.Enum):
     """How far the association has come."""
 
@@ -99,7 +89,7 @@ class DtlsTransport:
 
     def receive_untrusted(self, datagram: bytes, now: float) -> None:
         """A datagram of the peer, or of anybody who guessed our port."""
-        if self.state in (DtlsState.FAILED, DtlsState.CLOSED):
+        if self.over:
             return
         if self.state is DtlsState.NEW:
             self.state = DtlsState.HANDSHAKING
@@ -115,6 +105,11 @@ class DtlsTransport:
     def begun(self) -> bool:
         """Whether the peer has taken part at all."""
         return self._heard
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.state in (DtlsState.FAILED, DtlsState.CLOSED)
 
     def handle_timeout(self, now: float) -> None:
         """Send again what was lost, or give up."""

@@ -115,11 +115,11 @@ class Calls:
 
     # --- verbs ---------------------------------------------------------------------------------------------
 
-    def dial(self, target: str, media: LocalMedia, now: float, *, fallbacks: tuple[LocalMedia, ...] = ()) -> CallId:
+    def dial(self, target: str, media: LocalMedia, now: float, *, fallback: bool = False) -> CallId:
         """Call an extension, a number, or a sip:, sips: or tel: address.
 
-        ``fallbacks`` are offered one after the other where the peer refuses the media (488, 415, 606). The one
-        agreed on shows in MediaNegotiated.
+        ``fallback``: where the peer refuses the media (488, 415, 606), OfferRefused asks for :meth:`offer_again`.
+        What was agreed on shows in MediaNegotiated.
         """
         uri = target_uri(target, self._core.account.domain)
         if self._core.flow is None:
@@ -127,7 +127,7 @@ class Calls:
         if len(self._registry.calls) >= self._core.settings.max_calls:
             raise LocalProtocolError(Phrase("there are too many calls"))
         usage = self._registry.begin(State.CALLING)
-        usage.out = OutgoingInvite(usage.call, uri, media, fallbacks, self._registry.end_dialog)
+        usage.out = OutgoingInvite(usage.call, uri, media, self._registry.end_dialog, fallback=fallback)
         try:
             usage.out.start(now)
         except LocalProtocolError:
@@ -135,6 +135,13 @@ class Calls:
             raise
         usage.call.show(CallState.CALLING)
         return usage.call.id
+
+    def offer_again(self, call: CallId, media: LocalMedia | None, now: float) -> None:
+        """Answer OfferRefused with another offer, or with None: there is no other, and the call ends as refused."""
+        usage = self._usage(call)
+        if usage.out is None:
+            raise LocalProtocolError(Phrase("no other offer is wanted now"))
+        usage.out.offer_again(media, now)
 
     def ring(self, call: CallId, now: float) -> None:
         """Tell the caller that the phone rings."""

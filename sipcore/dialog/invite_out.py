@@ -2,7 +2,8 @@
 
 INVITE ─┬─ 1xx ─▶ early dialog by To tag ─▶ PRACK if reliable, early media if it holds an answer
         ├─ 2xx ─▶ the first is the call; another tag's is acknowledged and ended; copies are acknowledged again
-        └─ 3xx, 422, 488 ─▶ tried once more where that makes sense, else the end
+        ├─ 3xx, 422 ─▶ tried once more where that makes sense, else the end
+        └─ 415, 488, 606 ─▶ OfferRefused where the application may have another offer, else the end
 """
 
 from collections.abc import Callable
@@ -13,8 +14,8 @@ from sipcore.dialog.call import Call
 from sipcore.dialog.core import Failure, Outcome, Timer, sdp_of, set_body
 from sipcore.dialog.dialog import MAX_FORWARDS, Dialog
 from sipcore.dialog.session import Input, State
-from sipcore.errors import ParseError, Phrase
-from sipcore.events import CallRinging, CallState, EndedBy
+from sipcore.errors import LocalProtocolError, ParseError, Phrase
+from sipcore.events import CallRinging, CallState, EndedBy, OfferRefused
 from sipcore.media import LocalMedia, MediaParameters
 from sipcore.message.fields import parse_rseq
 from sipcore.message.message import Request, Response
@@ -51,19 +52,26 @@ class _Answered:
 
 
 class OutgoingInvite:
-    """The attempt to reach ``target``. ``unwanted`` gets the dialogs of 2xx that came too many."""
+    """The attempt to reach ``target``. ``unwanted`` gets the dialogs of 2xx that came too many.
+
+    ``fallback``: where the media is refused, the application is asked for another offer.
+    """
 
     def __init__(
         self,
         call: Call,
         target: Uri,
         media: LocalMedia,
-        fallbacks: tuple[LocalMedia, ...],
         unwanted: Callable[[Dialog, float], None],
+        *,
+        fallback: bool = False,
     ) -> None:
         self._call = call
         self._target = target
-        self._fallbacks = list(fallbacks)
+        self._fallback = fallback
+        self._refusal: Response | None = None
+        """Of the media, while another offer is awaited."""
+
         self._unwanted = unwanted
         account = call.core.account
         self._from = NameAddr(
@@ -90,6 +98,23 @@ class OutgoingInvite:
             self._call.negotiation.create_offer(self._call.media, self._call.wanted)
         self._send(now)
         self._call.start(Timer.RING, now + self._call.core.settings.ring_timeout)
+
+    def offer_again(self, media: LocalMedia | None, now: float) -> None:
+        """Answer OfferRefused: try with ``media``, or None to let the refusal stand.
+
+        Raises LocalProtocolError where nothing was refused, or ``media`` cannot be offered.
+        """
+        call, refusal = self._call, self._refusal
+        if refusal is None or call.state is not State.RECONSIDERING:
+            raise LocalProtocolError(Phrase("no other offer is wanted now"))
+        if media is None:
+            call.blame(EndedBy.REMOTE, refusal.status, refusal.reason)
+            call.feed(Input.REFUSED, now)
+            return
+        call.negotiation.create_offer(media, call.wanted)
+        call.media, self._refusal = media, None
+        call.feed(Input.OFFER_AGAIN, now)
+        self._send(now)
 
     def cancel(self, now: float) -> None:
         """Take it back, as soon as the peer may be told (§9.1)."""
@@ -289,9 +314,17 @@ class OutgoingInvite:
 
     def _on_refusal(self, response: Response, now: float) -> None:
         call = self._call
-        if call.state in (State.CALLING, State.PROCEEDING) and self._try_again(response):
-            self._send(now)
-            return
+        if call.state in (State.CALLING, State.PROCEEDING):
+            if self._try_again(response):
+                self._send(now)
+                return
+            if self._fallback and response.status in _NOT_ACCEPTABLE:
+                self._early.clear()
+                self._refusal = response
+                call.negotiation.rollback()
+                call.feed(Input.MEDIA_REFUSED, now)
+                call.report(OfferRefused(call.id))
+                return
         call.blame(EndedBy.REMOTE, response.status, response.reason)
         call.feed(Input.REFUSED, now)
 
@@ -302,11 +335,6 @@ class OutgoingInvite:
         if response.status == 422 and self._interval_retries < _MAX_INTERVAL_RETRIES:
             self._interval_retries += 1
             return self._call.timer.refused(response)
-        if response.status in _NOT_ACCEPTABLE and self._fallbacks:
-            self._call.media = self._fallbacks.pop(0)
-            self._call.negotiation.rollback()
-            self._call.negotiation.create_offer(self._call.media, self._call.wanted)
-            return True
         return False
 
     def _redirect(self, response: Response) -> bool:

@@ -1,7 +1,8 @@
 """The states of a call's INVITE usage, both directions, as one table (RFC 3261 §13, §15, §9).
 
     CALLING ─1xx─▶ PROCEEDING ─2xx─▶ CONFIRMED ─hang up─▶ ENDING ─▶ ENDED
-       └─ hang up ─┴─▶ CANCELLING ─2xx: ACK, BYE─────────────┘
+       ├─ hang up ─┼─▶ CANCELLING ─2xx: ACK, BYE─────────────┘
+       └─ 4xx ─────┴─▶ RECONSIDERING ─another offer─▶ CALLING       only where the media was refused
     INCOMING ─answer─▶ ACCEPTED ─ACK─▶ CONFIRMED
                           └─hang up─▶ LEAVING ─ACK─▶ ENDING
 
@@ -17,6 +18,7 @@ class State(enum.Enum):
 
     CALLING = enum.auto()  # our INVITE has no response but a 100
     PROCEEDING = enum.auto()  # it has a provisional one
+    RECONSIDERING = enum.auto()  # it was refused for its media, and the application may have another offer
     CANCELLING = enum.auto()  # given up, its final response is awaited
     INCOMING = enum.auto()  # their INVITE waits for the user
     ACCEPTED = enum.auto()  # our 2xx waits for its ACK
@@ -31,6 +33,8 @@ class Input(enum.Enum):
 
     PROVISIONAL = enum.auto()  # 101 to 199
     SUCCESS = enum.auto()  # the first 2xx
+    MEDIA_REFUSED = enum.auto()  # 415, 488, 606 where another offer may follow
+    OFFER_AGAIN = enum.auto()
     REFUSED = enum.auto()  # 300 to 699, after everything that could be tried again
     FAILED = enum.auto()  # no answer in time, or the flow broke
     RING_TIMEOUT = enum.auto()
@@ -71,6 +75,7 @@ _CANCEL = (St.CANCELLING, (Fx.BLAME_US, Fx.SEND_CANCEL, Fx.SHOW_ENDING))
 _REFUSED = (St.ENDED, (Fx.BLAME_PEER, Fx.FINISH))
 _FAILED = (St.ENDED, (Fx.BLAME_ERROR, Fx.FINISH))
 _TURN_AWAY = (St.ENDED, (Fx.BLAME_US, Fx.SEND_REFUSAL, Fx.FINISH))
+_LET_GO = (St.ENDED, (Fx.BLAME_US, Fx.FINISH))
 _BYE_BY_US = (St.ENDING, (Fx.BLAME_US, Fx.SHOW_ENDING, Fx.SEND_BYE))
 _BYE_BY_ERROR = (St.ENDING, (Fx.BLAME_ERROR, Fx.SHOW_ENDING, Fx.SEND_BYE))
 _BYE_SEEN = (St.ENDED, (Fx.BLAME_PEER, Fx.FINISH))
@@ -90,6 +95,13 @@ TRANSITIONS: dict[tuple[State, Input], Transition] = {
     (St.PROCEEDING, In.FAILED): _FAILED,
     (St.PROCEEDING, In.HANG_UP): _CANCEL,
     (St.PROCEEDING, In.RING_TIMEOUT): _CANCEL,
+    # Between two INVITEs there is nothing to cancel.
+    (St.CALLING, In.MEDIA_REFUSED): (St.RECONSIDERING, ()),
+    (St.PROCEEDING, In.MEDIA_REFUSED): (St.RECONSIDERING, ()),
+    (St.RECONSIDERING, In.OFFER_AGAIN): (St.CALLING, ()),
+    (St.RECONSIDERING, In.REFUSED): _REFUSED,
+    (St.RECONSIDERING, In.HANG_UP): _LET_GO,
+    (St.RECONSIDERING, In.RING_TIMEOUT): _LET_GO,
     # §9.1: the CANCEL may come too late. The 2xx is acknowledged like any other, then the call is ended.
     (St.CANCELLING, In.SUCCESS): (St.ENDING, (Fx.SEND_BYE,)),
     (St.CANCELLING, In.REFUSED): (St.ENDED, (Fx.FINISH,)),

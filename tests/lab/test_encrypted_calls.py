@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.lab import asterisk_config as config
 from tests.lab import signals
 from tests.lab.test_outgoing_calls import heard_in
 from tests.lab.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.lab.asterisk import Asterisk
     from tests.lab.engine import Engine
@@ -134,6 +135,40 @@ def test_auto_offers_encryption_first_on_websockets(
         offered = [protocol for (protocol,) in capture.fields("sip.Method == INVITE", ["sdp.media.proto"]) if protocol]
         # The first offer goes out twice: the PBX asks for the password with the first.
         assert list(dict.fromkeys(offered)) == ["UDP/TLS/RTP/SAVPF", "RTP/AVP"]
+
+
+@pytest.mark.parametrize(
+    ("username", "scheme", "security"), [("1001", "udp", None), ("1001", "tcp", None), ("1003", "tls", "sdes")]
+)
+def test_auto_offers_plain_first_elsewhere(
+    asterisk: Asterisk,
+    make_engine: Callable[..., Engine],
+    speech: Path,
+    tmp_path: Path,
+    username: str,
+    scheme: str,
+    security: str | None,
+) -> None:
+    """``media = auto``: plain RTP, and SDES after the 488 of an endpoint that wants it; loaded is what is needed."""
+    earpiece = tmp_path / "earpiece.wav"
+    port = config.SIPS_PORT if scheme == "tls" else config.SIP_PORT
+    engine = make_engine(
+        f"{scheme}:{asterisk.address}:{port}",
+        username,
+        account={"tls_ca": str(asterisk.ca_file), "media": "auto"},
+        audio={"input": f"wav:{speech}", "output": f"wav:{earpiece}"},
+    )
+    engine.start()
+    engine.wait_registered()
+    engine.dial("600")
+    call = engine.wait_seconds(6.5)
+    maps = Path(f"/proc/{engine.pid}/maps").read_text()
+    loaded = {name for name in ("pylibsrtp", "cryptography") if f"/{name}/" in maps}
+    engine.ctl("hangup")
+    engine.wait_no_calls()
+    assert call["security"] == security
+    assert heard_in(speech, earpiece).coefficient >= 0.9
+    assert loaded == ({"pylibsrtp"} if security else set())
 
 
 def test_auto_is_told_where_only_sdes_will_do(make_phone: Callable[..., Engine]) -> None:

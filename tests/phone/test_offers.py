@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from phone.offers import Readiness, answers, offers, readiness_for
+from phone.offers import Readiness, answers, offer, readiness_for
 from sipcore.config import MediaChoice, ServerAddress
 from sipcore.ids import IdSource
 from sipcore.media import CryptoKey, Fingerprint, IceCredentials, LocalMedia, Profile
@@ -29,23 +29,24 @@ READY = LocalMedia(
 @pytest.mark.parametrize(
     ("choice", "server", "ready"),
     [
-        ("auto", "wss://pbx", Readiness(dtls=True)),
-        ("auto", "ws://pbx", Readiness(dtls=True)),
-        ("auto", "tls:pbx", Readiness(sdes=True)),
-        ("auto", "udp:pbx", Readiness(dtls=True)),
-        ("rtp", "wss://pbx", Readiness()),
-        ("sdes", "wss://pbx", Readiness(sdes=True)),
-        ("webrtc", "udp:pbx", Readiness(dtls=True)),
+        ("auto", "wss://pbx", [Readiness(dtls=True), Readiness()]),
+        ("auto", "ws://pbx", [Readiness(dtls=True), Readiness()]),
+        ("auto", "tls:pbx", [Readiness(), Readiness(sdes=True)]),
+        ("auto", "udp:pbx", [Readiness(), Readiness(dtls=True)]),
+        ("auto", "tcp:pbx", [Readiness(), Readiness(dtls=True)]),
+        ("rtp", "wss://pbx", [Readiness()]),
+        ("sdes", "wss://pbx", [Readiness(sdes=True)]),
+        ("webrtc", "udp:pbx", [Readiness(dtls=True)]),
     ],
 )
-def test_only_what_may_be_offered_is_made_ready(choice: MediaChoice, server: str, ready: Readiness) -> None:
-    """The libraries of encryption cost time and memory, so they are loaded where they can be needed."""
-    assert readiness_for(profiles_to_offer(choice, ServerAddress.parse(server))) == ready
+def test_only_what_is_offered_is_made_ready(choice: MediaChoice, server: str, ready: list[Readiness]) -> None:
+    """The libraries of encryption cost time and memory, so they are loaded when they are needed."""
+    assert [readiness_for(profile) for profile in profiles_to_offer(choice, ServerAddress.parse(server))] == ready
 
 
-def test_offers_follow_the_profiles() -> None:
-    assert [media.profile for media in offers((WEBRTC, RTP), READY)] == [WEBRTC, RTP]
-    assert offers((RTP,), PLAIN) == (PLAIN,)
+def test_an_offer_follows_the_profile() -> None:
+    assert [offer(profile, READY).profile for profile in (WEBRTC, RTP)] == [WEBRTC, RTP]
+    assert offer(RTP, PLAIN) == PLAIN
 
 
 def _body(media: LocalMedia) -> str:
@@ -54,7 +55,7 @@ def _body(media: LocalMedia) -> str:
 
 def test_each_offer_speaks_of_its_own_protection_alone() -> None:
     """The fallback after a 488 is what `media = rtp` would have offered, and no key travels in it."""
-    webrtc, plain, sdes = (_body(media) for media in offers((WEBRTC, RTP, SAVP), READY))
+    webrtc, plain, sdes = (_body(offer(profile, READY)) for profile in (WEBRTC, RTP, SAVP))
     assert plain == _body(PLAIN)
     assert "a=fingerprint" in webrtc
     assert "a=crypto" not in webrtc

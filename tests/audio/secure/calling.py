@@ -66,7 +66,9 @@ class Phone:
             crypto=generate_keys(ids),
             ice=IceCredentials(ids.token(40), ids.token(128)) if ice else None,
         )
-        session = MediaSession(host, core, certificate=certificate, ids=ids)
+        session = MediaSession(host, core, ids=ids)
+        if certificate is not None:
+            session.certify(certificate)
         return cls(local, OfferAnswer(ids, allow_sdes=True), session)
 
     @property

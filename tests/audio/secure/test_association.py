@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from audio.core import Address, TransmitKind
-from audio.secure.association import Association
+from audio.secure.association import Association, client_random_untrusted
 from audio.secure.certificate import DtlsCertificate
-from audio.secure.dtls import HANDSHAKE_DEADLINE_S, DtlsTransport, client_random_untrusted
+from audio.secure.dtls import HANDSHAKE_DEADLINE_S, DtlsTransport
 from sipcore.media import DtlsSetup
 
 ALICE, BOB, EVE = DtlsCertificate.generate(), DtlsCertificate.generate(), DtlsCertificate.generate()

@@ -70,9 +70,9 @@ class Solo:
 
     # --- Alice calls -------------------------------------------------------------------------------------------
 
-    def dial(self, target: str = "bob", *, fallbacks: tuple[LocalMedia, ...] = ()) -> tuple[CallId, Request]:
+    def dial(self, target: str = "bob", *, fallback: bool = False) -> tuple[CallId, Request]:
         """Alice dials; returns the call and her INVITE."""
-        call = self.alice.calls.dial(target, MEDIA, self.now, fallbacks=fallbacks)
+        call = self.alice.calls.dial(target, MEDIA, self.now, fallback=fallback)
         return call, self.request("INVITE")
 
     def reply(

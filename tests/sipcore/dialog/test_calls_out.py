@@ -390,23 +390,6 @@ def test_an_interval_nobody_can_mean_is_a_refusal(min_se: str) -> None:
     assert ended(solo).status == 422
 
 
-def test_refused_media_falls_back_to_the_next_kind() -> None:
-    """The media ladder: 488, then another offer in the same attempt."""
-    solo = Solo()
-    _, invite = solo.dial(fallbacks=(MOVED_MEDIA,))
-    solo.reply(invite, 488)
-    again = solo.request("INVITE")
-    assert b"198.51.100.7" in again.body
-    assert b"192.0.2.1" in invite.body
-    solo.reply(again, 200, sdp=solo.answer_to(again))
-    assert solo.alice.states[-1] is CallState.ACTIVE
-    other = Solo()
-    _, invite = other.dial(fallbacks=(MOVED_MEDIA,))
-    other.reply(invite, 488)
-    other.reply(other.request("INVITE"), 488)
-    assert ended(other).status == 488
-
-
 def test_what_is_tried_again_is_not_tried_after_hanging_up() -> None:
     """A redirection that crosses the CANCEL."""
     solo = Solo()
