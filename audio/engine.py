@@ -46,7 +46,7 @@ from audio.io.events import (
 )
 from audio.io.keying import Keying
 from audio.io.probe import DeviceList, probe_devices
-from audio.io.realtime import RealtimeGuard, keep_one_arena
+from audio.io.realtime import RealtimeGuard, keep_heap_small
 from audio.io.recordings import Recordings
 from audio.io.ringing import Ringing
 from audio.io.settings import AudioSettings, Role, WaveFile
@@ -116,7 +116,7 @@ class AudioEngine:
         loop: asyncio.AbstractEventLoop | None = None,
         backend: DeviceBackend | None = None,
     ) -> None:
-        keep_one_arena()
+        keep_heap_small()
         self.settings = settings
         self._ids = ids or IdSource(random.SystemRandom())
         self._on_event = on_event

@@ -26,7 +26,9 @@ SWITCH_INTERVAL_S = 0.001
 _HELD_OFF = 1_000_000
 _PRIORITY = 10
 _NICE = -11
-_M_ARENA_MAX = -8  # malloc.h
+_M_ARENA_MAX, _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -8, -1, -3  # malloc.h
+_GIVEN_BACK = 128 * 1024
+"""Octets: what glibc begins with."""
 
 
 class RealtimeGuard:
@@ -113,18 +115,22 @@ def _ask_rtkit(thread: int, before: int) -> Callable[[], None]:
     return undo
 
 
-def keep_one_arena() -> None:
-    """Let all threads share one heap, where the C library is glibc.
+def keep_heap_small() -> None:
+    """Let all threads share one heap that gives back what is freed, where the C library is glibc.
 
     It would give each a heap of its own, so that they need not wait for each other; under Python's lock they never do,
-    and the holes in five heaps are megabytes.
+    and the holes in five heaps are megabytes. And the largest array ever freed, a table that is computed at the start
+    say, would become the measure of what it keeps for later.
     """
     if "CS_GNU_LIBC_VERSION" not in getattr(os, "confstr_names", {}) or not os.confstr("CS_GNU_LIBC_VERSION"):
         return
     import ctypes
 
     try:
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_ARENA_MAX, 1)
+        mallopt(_M_TRIM_THRESHOLD, _GIVEN_BACK)
+        mallopt(_M_MMAP_THRESHOLD, _GIVEN_BACK)
     except (OSError, AttributeError) as error:
         _log.debug("= heaps stay as they are: %s", error)
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+
+import pytest
 
 from audio.io import rtkit
 from audio.io.realtime import SWITCH_INTERVAL_S, RealtimeGuard, raise_thread_priority
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_guard_holds_and_puts_everything_back() -> None:
@@ -106,3 +105,33 @@ def test_rtkit_is_asked_where_nothing_is_allowed_and_undone(monkeypatch: pytest.
         if thread.name == "rtkit":
             thread.join(5)
     assert len(set_to) == 2, "granted after the call was over, and taken back"
+
+
+_BLOCKS = """
+import ctypes, re, sys
+from pathlib import Path
+from audio.io.realtime import keep_heap_small
+if sys.argv[1:]:
+    keep_heap_small()
+def resident():
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"RssAnon:\\s+(\\d+)", status)[1])
+large = bytearray(30_000_000)
+del large
+before = resident()
+blocks = [bytearray(b"x" * 100_000) for _ in range(100)]
+blocks.clear()
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif("CS_GNU_LIBC_VERSION" not in os.confstr_names, reason="another C library than glibc")
+def test_the_heap_gives_back_what_was_freed() -> None:
+    """glibc by itself keeps twice as much as the largest array that was ever freed."""
+
+    def left(*arguments: str) -> int:
+        """KiB of ten megabytes."""
+        command = [sys.executable, "-c", _BLOCKS, *arguments]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    assert left("small") < 1000 < 8000 < left()
