@@ -1,10 +1,11 @@
 """What the engine's memory is spent on: proportional set size, import by import, through one call.
 
-    python -m bench.media.memory [--media auto] [--json]
+    python -m bench.media.memory [--encryption] [--json]
 
 The engine is started as always, but the loaders of its modules are watched: what a module's own code added to the
 process is booked to its top package, what the modules it imports add to theirs. The rest is the interpreter, and
-what a running call holds.
+what a running call holds. With `--encryption` what a DTLS-SRTP call loads is loaded too, though the call is the same
+plain one: the far end here speaks nothing else.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _IN_CALL_S = 3.0
 _OURS = ("sipcore", "audio", "phone", "tui")
 _SHOWN_MB = 0.3
+_ENCRYPTION, _PLAIN = "--encryption", "--plain"
 
 
 def pss_mb() -> float:
@@ -61,10 +63,18 @@ class Ledger:
         return booked
 
 
-def watched(report: str, arguments: list[str]) -> int:
+def watched(report: str, encryption: str, arguments: list[str]) -> int:
     """Be the engine, and write down what it weighed; for the process that is started for it."""
     ledger = Ledger()
     ledger.watch()
+    if encryption == _ENCRYPTION:
+        import asyncio
+        import random
+
+        from audio.io.keying import Keying
+        from sipcore.ids import IdSource
+
+        asyncio.run(Keying(IdSource(random.SystemRandom())).certificate())
     sys.argv = ["offhook", *arguments]
     from phone.cli.entry import main as offhook
 
@@ -77,7 +87,7 @@ def watched(report: str, arguments: list[str]) -> int:
     return status
 
 
-def measure(media: str) -> dict[str, float]:
+def measure(*, encryption: bool) -> dict[str, float]:
     """MB by package, the dearest first; what is not theirs at both ends."""
     from bench.media.far_end import FarEnd
     from bench.secure import pss_mib
@@ -91,10 +101,12 @@ def measure(media: str) -> dict[str, float]:
             f"udp:127.0.0.1:{far.port}",
             "bench",
             password="x",
-            account={"media": media},
             audio={"input": "default", "output": "default", "ring": "none"},
             environment=sound,
-            command_prefix=(sys.executable, "-m", "bench.media.memory", "--watched", str(report)),
+            command_prefix=(
+                *(sys.executable, "-m", "bench.media.memory", "--watched", str(report)),
+                _ENCRYPTION if encryption else _PLAIN,
+            ),
         )
         with engine:
             engine.wait_registered()
@@ -119,9 +131,9 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="bench.media.memory")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--media", default="rtp", help="as in the configuration")
+    parser.add_argument(_ENCRYPTION, action="store_true", help="load its libraries, and make a certificate")
     arguments = parser.parse_args()
-    figures = measure(arguments.media)
+    figures = measure(encryption=arguments.encryption)
     if arguments.json:
         print(json.dumps(figures))
     else:
@@ -132,6 +144,6 @@ def main() -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--watched"]:
-        # What follows the report's path is python -m phone.cli and the engine's own words.
-        sys.exit(watched(sys.argv[2], sys.argv[6:]))
+        # What follows the first two is python -m phone.cli and the engine's own words.
+        sys.exit(watched(sys.argv[2], sys.argv[3], sys.argv[7:]))
     sys.exit(main())

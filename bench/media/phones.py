@@ -78,11 +78,7 @@ class Offhook(Softphone):
     def __init__(self, server: SoundServer, far: FarEnd) -> None:
         sound = {name: value for name, value in server.client_environment().items() if name.startswith("PULSE_")}
         audio = {"input": "default", "output": "default", "ring": "none"}
-        # As the others: plain RTP. Encryption that stands by for a refusal has a row of its own.
-        account = {"media": "rtp"}
-        self.engine = Engine(
-            f"udp:{_HOST}:{far.port}", "bench", password="x", account=account, audio=audio, environment=sound
-        )
+        self.engine = Engine(f"udp:{_HOST}:{far.port}", "bench", password="x", audio=audio, environment=sound)
         self.engine.start()
         self.engine.wait_registered()
         self._control = Connection(self.engine.socket)
