@@ -3,6 +3,7 @@
     start        exec of the engine → "registered" on its event stream
     ctl          one `offhook ctl status --json`, process start included
     cost         CPU and proportional set size of the engine, idle and in a call
+    memory       proportional set size in a call as `media = auto` agrees on it, by the server's scheme
     pacing       the time between the RTP packets it sends, by the capture's clock
     hang-up      `ctl hangup` called → BYE on the wire
 
@@ -19,6 +20,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.secure import pss_mib
+from tests.lab import asterisk_config as config
 from tests.lab.asterisk import Asterisk
 from tests.lab.engine import Engine
 from tests.lab.root import asterisk_version
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 RUNS = 5
 COST_S = 10.0
 PACING_S = 30.0
+AUTO = (("udp", "1001"), ("tcp", "1001"), ("tls", "1001"), ("tls", "1003"), ("ws", "1001"), ("wss", "1002"))
 
 
 def median_of(measure: Callable[[], float]) -> float:
@@ -63,9 +67,30 @@ def cost(engine: Engine) -> tuple[float, float]:
     ticks, began = _cpu_ticks(engine.pid), time.monotonic()
     wait_until(lambda: time.monotonic() - began >= COST_S, what="the measurement ends", timeout_s=COST_S + 1)
     seconds = (_cpu_ticks(engine.pid) - ticks) / os.sysconf("SC_CLK_TCK")
-    rollup = Path(f"/proc/{engine.pid}/smaps_rollup").read_text()
-    (pss,) = (int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-    return 100 * seconds / (time.monotonic() - began), pss / 1024
+    return 100 * seconds / (time.monotonic() - began), pss_mib(engine.pid)
+
+
+def memory_in_call(pbx: Asterisk, scheme: str, username: str) -> tuple[float, str]:
+    """PSS in MiB three seconds into a call, and how it is encrypted."""
+    account = {"tls_ca": str(pbx.ca_file), "media": "auto"}
+    with Engine(_server(pbx, scheme), username, account=account) as engine:
+        engine.wait_registered()
+        engine.dial("600")
+        call = engine.wait_seconds(3)
+        pss = pss_mib(engine.pid)
+        engine.ctl("hangup")
+        engine.wait_no_calls()
+    return pss, call["security"] or "plain"
+
+
+def _server(pbx: Asterisk, scheme: str) -> str:
+    match scheme:
+        case "ws":
+            return pbx.ws_uri
+        case "wss":
+            return pbx.wss_uri
+        case _:
+            return f"{scheme}:{pbx.address}:{config.SIPS_PORT if scheme == 'tls' else config.SIP_PORT}"
 
 
 def _cpu_ticks(pid: int) -> int:
@@ -136,6 +161,9 @@ def main() -> None:
                 f"{intervals[int(len(intervals) * 0.99)]:.2f} p99, {intervals[-1]:.2f} worst, {len(intervals)} packets"
             )
         print(f"ctl hangup to BYE        {hang_up_to_bye(pbx, directory):7.0f} ms")
+        for scheme, username in AUTO:
+            pss, security = memory_in_call(pbx, scheme, username)
+            print(f"media = auto over {scheme:<7}{pss:7.1f} MiB PSS in a call ({security})")
 
 
 if __name__ == "__main__":
