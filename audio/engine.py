@@ -334,8 +334,8 @@ class AudioEngine:
                     self.recordings.hear_with(call, path)
                 case _:
                     pass
-            if self._active is None:
-                self.activate(call)
+        if self._active == call or (first and self._active is None):
+            self.activate(call)
         if is_numeric(parameters.remote_address):
             self._thread.send(Configure(call, parameters))
         else:
@@ -347,6 +347,8 @@ class AudioEngine:
             self.ringing.release_keys()
         self._active = call
         self._thread.send(Activate(call))
+        if (entry := self._calls.get(call or "")) is not None and entry.parameters is not None:
+            self._devices.tune(entry.parameters.send_codec)
 
     def mute(self, call: str, muted: bool) -> None:
         """Send faint noise in place of the microphone."""

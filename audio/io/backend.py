@@ -73,6 +73,10 @@ class OpenStream(Protocol):
         """Whether what is behind the stream is known to live, asked when it has been still for a while."""
         ...
 
+    def raise_rate(self, rate: int) -> None:
+        """A call at ``rate`` is to be served: end as :attr:`interrupted` where a lower one was our choice."""
+        ...
+
     def close(self) -> None:
         """Stop and give back; blocks, for ever if the sound server hangs."""
         ...
@@ -80,6 +84,9 @@ class OpenStream(Protocol):
 
 class DeviceBackend(Protocol):
     """Opens devices. All calls are made one after the other, by one thread that may be lost to any of them."""
+
+    rate: int
+    """Hz of the calls to come, for devices that are opened at whatever rate is asked for."""
 
     def load(self) -> None:
         """Load the library. Raises :class:`DeviceFailure`."""

@@ -137,6 +137,9 @@ class DeviceStream:
         """A sink or source of PulseAudio may pause by itself, after an underrun for one; a frozen server is silent."""
         return self._served and await pulse_answers()
 
+    def raise_rate(self, rate: int) -> None:
+        """Its own is the best the device has."""
+
     def close(self) -> None:
         """Drop what is still to be played and give the device back."""
         if not self.closed:
@@ -177,6 +180,7 @@ class PortAudioBackend:
 
     def __init__(self, *, expendable: bool = False) -> None:
         """``expendable``: this process may crash, so the library is not tried in another first."""
+        self.rate = 0  # that of the calls to come says nothing: a device's own is used
         self._library: ModuleType | None = None
         self._streams: list[DeviceStream] = []
         self._expendable = expendable

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from audio.codec import registry
 from audio.io.commands import AttachMicrophone, AttachSpeaker
 from audio.io.echo import CleanMicrophone, EchoCanceller, EchoPath, HeardSpeaker, NoEchoCanceller, installed
 from audio.io.events import AudioDeviceLost, AudioDeviceRestored, AudioEvent, AudioProblem
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from audio.io.backend import BackendThread, OpenStream
     from audio.io.thread import MediaThread
     from audio.session import Microphone, Speaker
+    from sipcore.media import Codec
 
 
 _NO_EXTRA = Phrase("Echo cancelling is not installed: pip install 'offhook[aec]'. Calls go on without.")
@@ -95,6 +97,16 @@ class DeviceSet:
         if any(supervisor.wanted and not wanted[role] for role, supervisor in self._supervisors.items()):
             loop = asyncio.get_running_loop()
             self._linger = loop.call_later(self._settings.linger_s, self._release_unwanted, wanted)
+
+    def tune(self, codec: Codec) -> None:
+        """The active call speaks this. The next one probably will: devices are opened at its rate, and converting
+        wideband streams for telephone sound would cost a third of a call. A call is never given less than it has.
+        """
+        if registry.supports(codec):
+            self._backend.backend.rate = rate = registry.sample_rate(codec)
+            for role in (Role.MICROPHONE, Role.SPEAKER):
+                if (supervisor := self._supervisors.get(role)) is not None:
+                    supervisor.raise_rate(rate)
 
     async def load_echo_canceller(self) -> None:
         """Where it is wanted; it takes a moment, off the loop. Without it calls go on, and the user is told."""

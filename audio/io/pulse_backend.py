@@ -145,13 +145,7 @@ def _properties(name: str) -> dict[str, str]:
 
 
 class PulseBackend:
-    """Sound servers; every call raises :class:`NoServer` where there is none, besides what a backend raises.
-
-    ``rate`` is that of the streams, which the server converts to the device's.
-    """
-
-    def __init__(self, rate: int = SAMPLE_RATE) -> None:
-        self._rate = rate
+    """Sound servers; every call raises :class:`NoServer` where there is none, besides what a backend raises."""
 
     def check(self, role: Role, name: str | None) -> None:
         """Raise what :meth:`open` would, as far as that can be told without opening anything."""
@@ -165,10 +159,13 @@ class PulseBackend:
         finally:
             session.socket.close()
 
-    def open(self, role: Role, name: str | None) -> PulseStream:
-        """A stream on the sink or source whose name or description is or contains ``name``, or on the default."""
+    def open(self, role: Role, name: str | None, rate: int = SAMPLE_RATE) -> PulseStream:
+        """A stream on the sink or source whose name or description is or contains ``name``, or on the default.
+
+        ``rate`` is the stream's; the server converts it to the device's.
+        """
         target = self._target(role, name)
-        session = _begun(self._rate)
+        session = _begun(rate)
         try:
             opened = session.create(role, target)
         except (_Refused, OSError, ParseError) as error:

@@ -300,12 +300,11 @@ class PulseStream:
     Made on one thread, then used by the media thread alone; the loop looks at plain attributes.
     """
 
-    interrupted = False
-
     def __init__(self, opened: Opened, link: Link, end: CaptureEnd | PlayoutEnd) -> None:
         self.name = opened.name
         self.rate = opened.rate
         self.end = end
+        self.interrupted = False
         self._link = link
 
     @property
@@ -322,6 +321,10 @@ class PulseStream:
         before = self._link.heard_at
         await asyncio.sleep(_PATIENCE_S)
         return self._link.heard_at != before
+
+    def raise_rate(self, rate: int) -> None:
+        """Its own was asked for; another can be."""
+        self.interrupted = self.interrupted or self.rate < rate
 
     def close(self) -> None:
         """Give it back; does not wait."""

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 
 class SoundBackend:
-    """A :class:`~audio.io.backend.DeviceBackend`, called by one thread only. ``rate`` is the highest a call can use."""
+    """A :class:`~audio.io.backend.DeviceBackend`, called by one thread only."""
 
     def __init__(self, rate: int = SAMPLE_RATE) -> None:
-        self._pulse = PulseBackend(rate)
+        self.rate = rate
+        self._pulse = PulseBackend()
         self._portaudio = PortAudioBackend()
         self._served: set[tuple[Role, str | None]] = set()
 
@@ -58,7 +59,7 @@ class SoundBackend:
     def open(self, role: Role, name: str | None) -> OpenStream:
         """Start a stream on the device whose name is or contains ``name``, or on the default."""
         try:
-            stream = self._pulse.open(role, name)
+            stream = self._pulse.open(role, name, self.rate)
         except (NoServer, DeviceFailure) as failure:
             self._without(role, name, failure)
             self._portaudio.load()

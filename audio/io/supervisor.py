@@ -83,6 +83,11 @@ class DeviceSupervisor:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._serve(), name=f"device-{self.role.value}")
 
+    def raise_rate(self, rate: int) -> None:
+        """Open the device anew where sound of ``rate`` would be less than it is through what is open."""
+        if self._stream is not None:
+            self._stream.raise_rate(rate)
+
     async def check(self) -> None:
         """Load the library and look for the device without opening it; what is wrong is reported."""
 

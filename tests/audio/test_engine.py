@@ -29,10 +29,11 @@ from audio.engine import (
 )
 from audio.io.backend import DeviceFailure, FailureKind
 from sipcore.errors import LocalProtocolError
-from sipcore.media import PCMA, Direction, LocalMedia
+from sipcore.media import G722, PCMA, PCMU, Codec, Direction, LocalMedia
 from tests.audio.calling import Phone, connect, parameters, read_wave, until, write_wave
 from tests.audio.io.fake_backend import FakeBackend
 from tests.audio.sound import likeness, local_likeness, speech
+from tests.audio.wideband import needs_g722
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -516,6 +517,43 @@ def test_devices_open_with_the_first_call_and_linger_after_the_last() -> None:
             await until(lambda: all(stream.closed.is_set() for _, stream in backend.streams), "given back")
 
     asyncio.run(test())
+
+
+@needs_g722
+def test_devices_that_convert_are_opened_at_the_rate_of_the_calls() -> None:
+    """Telephone sound makes the next call's devices cheaper; wideband is not kept waiting for the next call."""
+
+    async def test() -> None:
+        far, backend = FarEnd(), FakeBackend(16000, converts=True)
+        async with running(AudioSettings(linger_s=0.0), backend) as phone:
+
+            async def call(name: str, *codecs: Codec) -> list[int]:
+                """A call's codecs one after the other, and the rates that microphones were opened at meanwhile."""
+                before = len(backend.streams)
+                await phone.engine.open(name, LOOPBACK)
+                await until(lambda: _microphone(backend), "a device")
+                for number, codec in enumerate(codecs):
+                    phone.engine.configure(name, parameters(far.media, negotiation=number, codec=codec))
+                    if codec is G722:
+                        await until(lambda: _microphone(backend) == 16000, "a device good enough")
+                phone.engine.close_call(name)
+                await until(lambda: all(stream.closed.is_set() for _, stream in backend.streams), "devices closed")
+                return [stream.rate for role, stream in backend.streams[before:] if role is Role.MICROPHONE]
+
+            assert await call("first", PCMU) == [16000]
+            assert await call("telephone", PCMU) == [8000]
+            assert await call("wideband", PCMU, G722, PCMU, G722) == [8000, 16000]
+            assert await call("wideband again", G722) == [16000]
+            assert phone.of(AudioDeviceLost) == []
+
+    asyncio.run(test())
+
+
+def _microphone(backend: FakeBackend) -> int:
+    """The open microphone's rate, 0 while there is none."""
+    streams = [stream for role, stream in backend.streams if role is Role.MICROPHONE]
+    rates = [stream.rate for stream in streams if not stream.interrupted and not stream.closed.is_set()]
+    return max(rates, default=0)
 
 
 @pytest.mark.parametrize(("ring", "opened"), [("default", Role.SPEAKER), ("Desk speaker", Role.RINGER)])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class FakeStream:
     """An open stream of :class:`FakeBackend`; the test is the device behind it."""
 
-    def __init__(self, name: str, ring: FrameRing, rate: int, *, captures: bool) -> None:
+    def __init__(self, name: str, ring: FrameRing, rate: int, *, captures: bool, converts: bool = False) -> None:
         self.name = name
         self.ring = ring
         self.end: CaptureEnd | PlayoutEnd = (
@@ -26,6 +26,7 @@ class FakeStream:
             else PlayoutEnd(CallbackPlayout(ring, rate, self._since_callback))
         )
         self.rate = rate
+        self.converts = converts
         self.finished = False
         self.frozen = False
         self.interrupted = False
@@ -57,6 +58,10 @@ class FakeStream:
         """Whether the server behind it lives."""
         return self.server_lives
 
+    def raise_rate(self, rate: int) -> None:
+        """What a server that converts makes of it."""
+        self.interrupted = self.interrupted or (self.converts and self.rate < rate)
+
     def close(self) -> None:
         """As blocking as the real one."""
         self.close_gate.wait()
@@ -64,10 +69,14 @@ class FakeStream:
 
 
 class FakeBackend:
-    """Stands where PortAudio stands. ``failure`` makes every opening raise it; ``open_gate`` makes opening hang."""
+    """Stands where PortAudio stands. ``failure`` makes every opening raise it; ``open_gate`` makes opening hang.
 
-    def __init__(self, rate: int = 48000) -> None:
-        self.rate = rate
+    With ``converts`` it opens devices at the rate of the calls to come, as a sound server does, else at their own.
+    """
+
+    def __init__(self, rate: int = 48000, *, converts: bool = False) -> None:
+        self.rate = self.own_rate = rate
+        self.converts = converts
         self.failure: DeviceFailure | None = None
         self.absent: dict[Role, DeviceFailure] = {}
         """Failures of single roles."""
@@ -101,7 +110,9 @@ class FakeBackend:
     def open(self, role: Role, name: str | None) -> OpenStream:
         """A stream whose ring the test fills or empties."""
         self.check(role, name)
-        stream = FakeStream(name or "fake", FrameRing(self.rate // 2), self.rate, captures=role.captures)
+        rate = self.rate if self.converts else self.own_rate
+        ring = FrameRing(rate // 2)
+        stream = FakeStream(name or "fake", ring, rate, captures=role.captures, converts=self.converts)
         self.streams.append((role, stream))
         return stream
 
