@@ -158,7 +158,7 @@ class HealthScreen(FollowingScreen[None]):
         except (Refused, EngineGone, ProtocolError) as error:
             self.query_one("#figures", Rows).show([[(" " + told(str(error), 120), "error")]])
             return
-        if report == self._shown or not self.is_mounted:
+        if report == self._shown or not self.is_attached:
             return
         self._shown = report
         self._title()

@@ -14,6 +14,7 @@ from phone.protocol.phrases import Phrase
 from tests.tui.engine import console, registered, shown, until
 from tests.tui.scenes import freeze_clock
 from tui.i18n import set_language
+from tui.screens import health
 from tui.screens.health import figure_rows, incident_line
 
 if TYPE_CHECKING:
@@ -89,7 +90,12 @@ def test_a_reason_is_said_in_the_language_of_the_console() -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 15)])
-def test_the_screen_shows_both_and_escape_leaves(tmp_path: Path, size: tuple[int, int]) -> None:
+def test_the_screen_shows_both_at_once_and_escape_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    """With the first answer: there is no second look here."""
+    monkeypatch.setattr(health, "POLL_S", 3600.0)
+
     async def scenario() -> None:
         async with console(tmp_path, registered(), size=size) as (app, pilot, engine):
             engine.answers[cmd.Stats.method] = {"health": to_json(REPORT), "calls": {}}
