@@ -217,6 +217,7 @@ class AudioEngine:
         self._devices.want(calls=bool(self._calls), tones=self.ringing.roles)
 
     async def _preload(self) -> None:
+        await self.ringing.load()  # the first call may come at once
         await asyncio.sleep(_PRELOAD_AFTER_S)
         await self._devices.load_echo_canceller()
         await self._check()

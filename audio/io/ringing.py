@@ -63,7 +63,7 @@ class Ringing:
             self.play(channel, kind)
 
     async def load(self) -> None:
-        """Read the ring files that are not read yet."""
+        """Read the ring files that are not read yet; what rings meanwhile goes on with its own bell."""
         for path in self._settings.ring_files:
             if path in self._rings:
                 continue
@@ -73,6 +73,10 @@ class Ringing:
             except WaveProblem as problem:
                 sentence = Phrase("{why} Until then the built-in bell rings.", why=str(problem))
                 self._report(AudioProblem(sentence, Role.RINGER))
+                continue
+            for channel, kind in list(self._playing.items()):
+                if self._ring(kind) is self._rings[path]:
+                    self.play(channel, kind)
 
     def play(self, channel: Channel, kind: ToneKind | None) -> None:
         """Play a tone from its beginning until the next one on its channel; ``None`` stops it."""

@@ -200,6 +200,16 @@ def test_colleagues_have_their_own_bell(bells: dict[str, str]) -> None:
     asyncio.run(test())
 
 
+def test_a_call_that_rings_before_its_bell_is_read_goes_on_with_it(bells: dict[str, str]) -> None:
+    async def test() -> None:
+        async with running(replace(HEARING, ring_file=bells["ring_file"])) as phone:
+            phone.engine.ringing.play(Channel.BELL, ToneKind.RING)
+            await until(lambda: phone.engine.synthetic_speaker, "it rings")
+            await until(lambda: share(earpiece(phone)[-SAMPLE_RATE // 4 :], 700.0) > 0.95, "the bell of one's own")
+
+    asyncio.run(test())
+
+
 def test_a_ring_file_that_cannot_be_played_is_told_once_and_the_built_in_bell_rings(tmp_path: Path) -> None:
     async def test() -> None:
         absent = str(tmp_path / "absent.wav")
