@@ -150,9 +150,11 @@ def lose(edge: Edge, relay: Relay, *, left: int) -> None:
     edge.kamailio.wait_reg_ids(left)
 
 
-def formed_anew(edge: Edge, before: set[str], *, timeout_s: float = 10.0) -> None:
+def formed_anew(edge: Edge, before: set[str], *, flows: int = 1, timeout_s: float = 10.0) -> None:
     """Return once the registrar, too, knows the new flow: what it sends by a dead one until then is lost."""
-    wait_until(lambda: edge.kamailio.connections() - before, what="the flow is formed anew", timeout_s=timeout_s)
+    wait_until(
+        lambda: len(edge.kamailio.connections() - before) >= flows, what=f"{flows} formed anew", timeout_s=timeout_s
+    )
     edge.kamailio.wait_reg_ids(1, 2)
 
 
@@ -258,7 +260,7 @@ def test_both_flows_die(edge: Edge, phone: Engine) -> None:
     """Then it is a loss like any other, told as such, and both are there again."""
     phone.dial("600")
     phone.wait_seconds(1)
-    since = phone.mark()
+    since, before = phone.mark(), edge.kamailio.connections()
     for relay in (edge.first, edge.second):
         relay.refuse()
     for relay in (edge.first, edge.second):
@@ -269,7 +271,7 @@ def test_both_flows_die(edge: Edge, phone: Engine) -> None:
         relay.accept()
     phone.wait_event("reconnectionSuccess", since=since)
     phone.wait_event("signallingChanged", since=since, up=True)
-    edge.kamailio.wait_reg_ids(1, 2)
+    formed_anew(edge, before, flows=2)
     edge.pbx.cli("channel request hangup all")
     phone.wait_event("callEnded", since=since, by="remote")
 
@@ -284,12 +286,11 @@ def test_a_killed_engine_takes_both_bindings_up_again(edge: Edge, phone: Engine)
     """The call goes on, and there are two contacts, not four."""
     phone.dial("600")
     phone.wait_seconds(1)
+    since, before = phone.mark(), edge.kamailio.connections()
     phone.kill()
     phone.start()
-    phone.wait_registered()
-    edge.kamailio.wait_reg_ids(1, 2)
-    phone.wait_seconds(2)
-    since = phone.mark()
+    formed_anew(edge, before, flows=2)
+    phone.wait_event("signallingChanged", since=since, up=True)
     edge.pbx.cli("channel request hangup all")
     phone.wait_event("callEnded", since=since, by="remote")
 
