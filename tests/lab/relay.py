@@ -100,9 +100,13 @@ class Relay:
         self.close()
 
     def start(self) -> None:
-        """Return once every port listens."""
+        """Return once every port listens. OSError where somebody else has one: no port is held then."""
         self._thread.start()
-        self._run(self._start())
+        try:
+            self._run(self._start())
+        except OSError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close every socket and end the thread."""
