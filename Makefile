@@ -68,7 +68,7 @@ fix: venv  ## let ruff format and repair what it can
 	$(BIN)/ruff check --fix .
 
 # Two shared cores: what can run in parallel does, then everything that measures time runs alone.
-test: system venv  ## everything: check, unit tests, then lab, sound and journeys one after the other
+test: system venv  ## everything: check, unit tests, then lab, sound and journeys
 	$(MAKE) --no-print-directory check
 	$(MAKE) --no-print-directory unit
 	$(MAKE) --no-print-directory slow
@@ -90,8 +90,10 @@ lab-tests: venv  ## the tests against Asterisk and through PulseAudio: what meas
 	$(PYTEST) -q -n 2 --dist worksteal -m "lab and parallel and not journey" -rs || [ $$? -eq 5 ]
 	$(PYTEST) -q -m "(lab or audio) and not parallel and not journey" --deselect tests/lab/test_lab.py -rs || [ $$? -eq 5 ]
 
-journeys: venv  ## the whole program, as a user runs it
-	$(PYTEST) -q -m journey tests/journeys -rs || [ $$? -eq 5 ]
+# A file's journeys stay together and in order: those through one demo's faults end with its account of them all.
+journeys: venv  ## the whole program, as a user runs it: two at a time, then what measures time
+	$(PYTEST) -q -n 2 --dist loadfile -m "journey and parallel" tests/journeys -rs || [ $$? -eq 5 ]
+	$(PYTEST) -q -m "journey and not parallel" tests/journeys -rs || [ $$? -eq 5 ]
 
 fuzz: venv  ## a million messages at the parsers
 	OFFHOOK_FUZZ=1000000 $(PYTEST) -q tests/fuzz --timeout 0

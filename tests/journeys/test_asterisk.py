@@ -42,6 +42,7 @@ def ended_by_ctl(engine: Engine) -> Iterator[None]:
         engine.ctl("shutdown", check=False)
 
 
+@pytest.mark.parallel
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 def test_a_day_at_the_phone(asterisk: Asterisk, engine: Engine, size: tuple[int, int]) -> None:
     with console(engine, *size) as terminal:
@@ -119,6 +120,7 @@ def _no_hole(capture: Capture, asterisk: Asterisk, died_at: float) -> None:
     assert steps == {1}
 
 
+@pytest.mark.parallel
 def test_an_engine_that_vanishes_is_started_again_once(asterisk: Asterisk, make_engine: Callable[..., Engine]) -> None:
     """The console says it, starts a new engine by itself, and is registered again without being restarted."""
     engine = make_engine(asterisk.ws_uri)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,15 +15,23 @@ from tests.journeys.terminal import Terminal
 from tests.lab.waiting import wait_until
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 pytestmark = [
     pytest.mark.journey,
+    pytest.mark.parallel,
     pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed: apt-get install tmux"),
 ]
 
 # No sound server is needed: without devices the demo speaks with a synthetic microphone.
 SILENT = {"PULSE_SERVER": "unix:/nonexistent"}
+
+
+@pytest.fixture
+def empty() -> Iterator[Path]:
+    """A directory for temporary ones: in the test's own, sockets have too long a name when tests run in parallel."""
+    with tempfile.TemporaryDirectory(prefix="offhook-demo-") as directory:
+        yield Path(directory)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
@@ -64,22 +74,21 @@ def test_two_calls_are_swapped() -> None:
         terminal.wait_for("TALK", "HELD")
         terminal.press("x")
         swapped = re.compile(r"> 1 TALK\s+600.*\n.*2 HELD\s+601")
-        terminal.wait_for("> 1 TALK")
-        assert swapped.search(terminal.screen())
+        wait_until(lambda: swapped.search(terminal.screen()), what="the calls are swapped")
 
 
-def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_the_demo_leaves_nothing_behind(empty: Path) -> None:
     """Quitting ends engine and PBX with the demo; the temporary directory goes as well."""
-    with Terminal("--demo", environment={**SILENT, "TMPDIR": str(tmp_path)}) as terminal:
+    with Terminal("--demo", environment={**SILENT, "TMPDIR": str(empty)}) as terminal:
         terminal.wait_for("REGISTERED")
         terminal.press("F10")
         terminal.wait_dead()
-    assert list(tmp_path.iterdir()) == []
+    assert list(empty.iterdir()) == []
 
 
-def test_a_closed_terminal_ends_the_demo(tmp_path: Path) -> None:
+def test_a_closed_terminal_ends_the_demo(empty: Path) -> None:
     """The window is closed: console, engine and PBX go, and so do their files."""
-    with Terminal("--demo", environment={**SILENT, "TMPDIR": str(tmp_path)}) as terminal:
+    with Terminal("--demo", environment={**SILENT, "TMPDIR": str(empty)}) as terminal:
         terminal.wait_for("REGISTERED")
         terminal.close_terminal()
-        wait_until(lambda: not list(tmp_path.iterdir()), what="nothing is left behind", timeout_s=20)
+        wait_until(lambda: not list(empty.iterdir()), what="nothing is left behind", timeout_s=20)
