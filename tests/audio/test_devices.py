@@ -36,7 +36,8 @@ pytestmark = pytest.mark.audio
 
 LOOPBACK = "127.0.0.1"
 _FINE_RATE = 32000
-_IDLE_SINK_S = 3.0
+_OPENING_S = 1.0
+_WAKING_S = 3.0
 
 
 @dataclass
@@ -111,11 +112,11 @@ async def _received_for(far: Phone, seconds: float) -> int:
 
 async def _both_ways(pulse: SoundServer, tmp_path: Path, by: str) -> tuple[float, float]:
     """How alike speech is to what the far end heard of it, and to what the earpiece played of it."""
-    spoken = _two_files(tmp_path)
+    spoken = _two_files(tmp_path, _OPENING_S)
     earpiece = pulse.record("spk.monitor")
     async with calling(pulse, tmp_path, far_in=f"wav:{tmp_path / 'later.wav'}", by=by) as (subject, far):
         await until(lambda: subject.events("open"), "devices open")
-        await asyncio.sleep(_IDLE_SINK_S)
+        await asyncio.sleep(_OPENING_S)
         with pulse.play(tmp_path / "spoken.wav") as playing:
             await asyncio.to_thread(playing.wait, 20)
         await asyncio.sleep(1.0)
@@ -127,11 +128,11 @@ async def _both_ways(pulse: SoundServer, tmp_path: Path, by: str) -> tuple[float
     return _alike(spoken, far_heard, 8000), _alike(spoken, earpiece.stop(), RATE)
 
 
-def _two_files(tmp_path: Path) -> Samples:
-    """Speech as `spoken.wav`, and the same in `later.wav` after the time a sink found idle may take until it runs."""
+def _two_files(tmp_path: Path, pause_s: float) -> Samples:
+    """Speech as `spoken.wav`, and the same in `later.wav` after the time a sink may take until it runs."""
     spoken = speech(5.0)
     write_wave(tmp_path / "spoken.wav", spoken)
-    write_wave(tmp_path / "later.wav", np.concatenate([np.zeros(round(_IDLE_SINK_S * 8000), dtype=np.int16), spoken]))
+    write_wave(tmp_path / "later.wav", np.concatenate([np.zeros(round(pause_s * 8000), dtype=np.int16), spoken]))
     return spoken
 
 
@@ -153,16 +154,16 @@ def test_speech_goes_through_the_devices_both_ways(pulse: SoundServer, tmp_path:
     assert runs[-1]
 
 
-def test_devices_are_chosen_by_the_name_of_a_sink_or_source(pulse: SoundServer, tmp_path: Path) -> None:
+def test_devices_are_chosen_by_the_name_of_a_sink_or_source(sleepy: SoundServer, tmp_path: Path) -> None:
     """Its speech is heard in the sink called `ring`, and not in the default one."""
-    spoken = _two_files(tmp_path)
+    spoken = _two_files(tmp_path, _WAKING_S)
 
     async def test() -> None:
-        ring, default = pulse.record("ring.monitor"), pulse.record("spk.monitor")
+        ring, default = sleepy.record("ring.monitor"), sleepy.record("spk.monitor")
         wav = f"wav:{tmp_path / 'later.wav'}"
-        async with calling(pulse, tmp_path, device_in="mic.monitor", device_out="ring", far_in=wav) as (subject, _):
+        async with calling(sleepy, tmp_path, device_in="mic.monitor", device_out="ring", far_in=wav) as (subject, _):
             await until(lambda: subject.events("open"), "devices open")
-            await asyncio.sleep(_IDLE_SINK_S + 5.5)
+            await asyncio.sleep(_WAKING_S + 5.5)
             assert subject.events("problem") == []
         assert _alike(spoken, ring.stop(), RATE) > 0.8
         assert np.abs(default.stop()).max() < 0.003
@@ -182,18 +183,18 @@ def test_an_unknown_device_is_one_sentence_with_the_choices(pulse: SoundServer, 
     asyncio.run(test())
 
 
-def test_a_speaker_plugged_in_during_a_call_is_found(pulse: SoundServer, tmp_path: Path) -> None:
+def test_a_speaker_plugged_in_during_a_call_is_found(sleepy: SoundServer, tmp_path: Path) -> None:
     """PortAudio's list of devices is as old as its start, and the microphone's stream is in the way of another."""
 
     async def test() -> None:
         # One that flows from the start: PortAudio waits for the first block of a null source, at times ten seconds.
-        pulse.pactl("load-module", "module-sine-source", "source_name=only")
+        sleepy.pactl("load-module", "module-sine-source", "source_name=only")
         for sink in ("spk", "mic", "ring"):
-            pulse.unplug(sink)
-        async with calling(pulse, tmp_path) as (subject, far):
+            sleepy.unplug(sink)
+        async with calling(sleepy, tmp_path) as (subject, far):
             await until(lambda: subject.events("open") and subject.events("problem"), "a microphone and no speaker")
             assert "speaker" in subject.events("problem")[0]["sentence"]
-            await asyncio.to_thread(pulse.plug, "spk")
+            await asyncio.to_thread(sleepy.plug, "spk")
             await until(lambda: subject.events("restored"), "speaker found", 15.0)
             assert subject.events("restored")[0]["role"] == "output"
             assert subject.events("lost") == []
@@ -202,15 +203,15 @@ def test_a_speaker_plugged_in_during_a_call_is_found(pulse: SoundServer, tmp_pat
     asyncio.run(test())
 
 
-def test_a_killed_sound_server_costs_no_packet_and_sound_returns_with_it(pulse: SoundServer, tmp_path: Path) -> None:
+def test_a_killed_sound_server_costs_no_packet_and_sound_returns_with_it(sleepy: SoundServer, tmp_path: Path) -> None:
     async def test() -> None:
-        async with calling(pulse, tmp_path) as (subject, far):
+        async with calling(sleepy, tmp_path) as (subject, far):
             await until(lambda: subject.events("open"), "devices open")
             await asyncio.sleep(1.0)
-            pulse.kill()
+            sleepy.kill()
             await until(lambda: len(subject.events("lost")) == 2, "both losses told", 5.0)
             assert await _received_for(far, 2.0) >= 90
-            await asyncio.to_thread(pulse.start)
+            await asyncio.to_thread(sleepy.start)
             began = time.monotonic()
             await until(lambda: len(subject.events("restored")) == 2, "sound is back", 15.0)
             print(f"sound returned {time.monotonic() - began:.2f} s after the server")
@@ -220,20 +221,20 @@ def test_a_killed_sound_server_costs_no_packet_and_sound_returns_with_it(pulse: 
     asyncio.run(test())
 
 
-def test_a_frozen_sound_server_is_noticed_and_the_call_goes_on(pulse: SoundServer, tmp_path: Path) -> None:
+def test_a_frozen_sound_server_is_noticed_and_the_call_goes_on(sleepy: SoundServer, tmp_path: Path) -> None:
     async def test() -> None:
-        async with calling(pulse, tmp_path) as (subject, far):
+        async with calling(sleepy, tmp_path) as (subject, far):
             await until(lambda: subject.events("open"), "devices open")
             # The watchdog allows a device three seconds to start.
             await asyncio.sleep(4.0)
-            pulse.freeze()
+            sleepy.freeze()
             began = time.monotonic()
             try:
                 await until(lambda: len(subject.events("lost")) == 2, "both told", 5.0)
                 print(f"freeze told after {subject.events('lost')[0]['at'] - began:.2f} s")
                 assert await _received_for(far, 3.0) >= 140
             finally:
-                pulse.thaw()
+                sleepy.thaw()
             await until(lambda: len(subject.events("restored")) == 2, "sound is back", 20.0)
             assert await _received_for(far, 1.0) >= 40
 

@@ -65,7 +65,17 @@ def relay(asterisk: Asterisk) -> Iterator[Relay]:
 
 @pytest.fixture
 def pulse() -> Iterator[SoundServer]:
-    """A sound server with null sinks `spk`, `mic` and `ring`."""
+    """A sound server with null sinks `spk`, `mic` and `ring`, which move all the time."""
+    from tests.lab import sound
+
+    require(sound.why_unavailable())
+    with sound.SoundServer(awake=True) as server:
+        yield server
+
+
+@pytest.fixture
+def sleepy() -> Iterator[SoundServer]:
+    """The same with sinks that take two seconds to wake when they have been idle."""
     from tests.lab import sound
 
     require(sound.why_unavailable())

@@ -52,7 +52,7 @@ class Recording:
                 stderr=subprocess.DEVNULL,
                 env=server.client_environment(),
             )
-        # An idle null sink's monitor may take two seconds to move.
+        # An idle null sink's monitor takes two seconds to move.
         wait_until(lambda: self._path.stat().st_size > 0, what=f"{source} delivers sound")
         self.started_at = time.monotonic() - self.seconds
         """When its first sample was taken, on the monotonic clock, to some 20 ms."""
@@ -75,8 +75,12 @@ class Recording:
 class SoundServer:
     """A private PulseAudio; a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, awake: bool = False) -> None:
+        """Null sinks follow who uses them, and take two seconds to wake when nobody has. ``awake`` ones move every
+        50 ms all the time, as sound cards do.
+        """
         self.directory = Path(tempfile.mkdtemp(prefix=f"offhook-sound-{os.getpid()}-"))
+        self._sink_settings = ("rate=48000", "channels=1", *(["norewinds=1"] if awake else []))
         self._socket = self.directory / "native"
         self._process: subprocess.Popen[bytes] | None = None
         self._playing: list[subprocess.Popen[bytes]] = []
@@ -104,7 +108,8 @@ class SoundServer:
         """Start it; may follow `kill`, and then the same clients can come back."""
         self._socket.unlink(missing_ok=True)
         (self.directory / "client.conf").write_text("autospawn = no\n")
-        sinks = "".join(f"load-module module-null-sink sink_name={name} rate=48000 channels=1\n" for name in SINKS)
+        settings = " ".join(self._sink_settings)
+        sinks = "".join(f"load-module module-null-sink sink_name={name} {settings}\n" for name in SINKS)
         (self.directory / "server.pa").write_text(
             f"load-module module-native-protocol-unix socket={self._socket} auth-anonymous=1\n"
             f"{sinks}set-default-sink spk\nset-default-source mic.monitor\n"
@@ -152,7 +157,7 @@ class SoundServer:
 
     def plug(self, sink: str) -> None:
         """Give a device (back)."""
-        self.pactl("load-module", "module-null-sink", f"sink_name={sink}", "rate=48000", "channels=1")
+        self.pactl("load-module", "module-null-sink", f"sink_name={sink}", *self._sink_settings)
 
     def _module_of(self, sink: str) -> str:
         for line in self.pactl("list", "short", "modules").splitlines():
