@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.lab.engine import Engine
     from tests.lab.relay import Relay
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.parallel]
 
 GAP_MS = 1000
 """Of a stream that never stopped: far below the shortest outage, far above how late two shared cores are."""
@@ -76,7 +76,6 @@ def test_reset_for_three_seconds(relay: Relay, make_scene: Callable[..., Scene],
             assert int(refresh.header("CSeq").split()[0]) > int(first.header("CSeq").split()[0])
 
 
-@pytest.mark.parallel
 @pytest.mark.parametrize("kind", [DTLS], ids=lambda kind: kind.name)
 def test_a_hold_during_the_outage_is_told_afterwards(
     asterisk: Asterisk, relay: Relay, make_scene: Callable[..., Scene], kind: Kind
@@ -101,7 +100,6 @@ def test_a_hold_during_the_outage_is_told_afterwards(
         assert scene.sounds_both_ways()
 
 
-@pytest.mark.parallel
 def test_digits_go_with_the_sound_and_a_hang_up_nobody_could_tell_of_is_found_out(
     asterisk: Asterisk, relay: Relay, make_scene: Callable[..., Scene]
 ) -> None:
@@ -121,7 +119,6 @@ def test_digits_go_with_the_sound_and_a_hang_up_nobody_could_tell_of_is_found_ou
         assert ended["reason"] == "the call was over at the PBX when it could be reached again"
 
 
-@pytest.mark.parallel
 def test_a_hang_up_during_the_outage_reaches_the_pbx_afterwards(
     asterisk: Asterisk, relay: Relay, make_scene: Callable[..., Scene]
 ) -> None:
@@ -136,7 +133,6 @@ def test_a_hang_up_during_the_outage_reaches_the_pbx_afterwards(
         asterisk.wait_no_channels()
 
 
-@pytest.mark.parallel
 def test_the_far_end_holds_and_hangs_up_after_the_recovery(
     asterisk: Asterisk, relay: Relay, make_scene: Callable[..., Scene], make_engine: Callable[..., Engine]
 ) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.lab.asterisk import Asterisk
     from tests.lab.engine import Engine
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.parallel]
 
 
 @pytest.fixture
@@ -111,7 +111,6 @@ def check_signalling(scene: Scene) -> None:
     assert numbers == sorted(numbers)
 
 
-@pytest.mark.parallel
 @pytest.mark.parametrize("kind", [PLAIN, DTLS], ids=lambda kind: kind.name)
 def test_hold_and_mute_outlive_the_engine(asterisk: Asterisk, make_scene: Callable[[Kind], Scene], kind: Kind) -> None:
     """A held call does not begin to talk by itself, and comes back when asked."""
@@ -134,7 +133,6 @@ def test_hold_and_mute_outlive_the_engine(asterisk: Asterisk, make_scene: Callab
         assert scene.sounds_both_ways()
 
 
-@pytest.mark.parallel
 @pytest.mark.parametrize("kind", [PLAIN, DTLS], ids=lambda kind: kind.name)
 def test_an_incoming_call_outlives_its_engine(
     asterisk: Asterisk, make_scene: Callable[[Kind], Scene], kind: Kind
@@ -154,7 +152,6 @@ def test_an_incoming_call_outlives_its_engine(
         assert scene.sounds_both_ways()
 
 
-@pytest.mark.parallel
 def test_two_calls_outlive_their_engine(asterisk: Asterisk, make_scene: Callable[[Kind], Scene]) -> None:
     """Both, and the one that was on hold still is."""
     with make_scene(PLAIN) as scene:
@@ -174,7 +171,6 @@ def test_two_calls_outlive_their_engine(asterisk: Asterisk, make_scene: Callable
         scene.end(by_pbx=True)
 
 
-@pytest.mark.parallel
 def test_a_hold_under_way_when_the_engine_dies_is_done(asterisk: Asterisk, make_scene: Callable[[Kind], Scene]) -> None:
     """The PBX stood still and never saw it; what the user wanted was written down before it was sent."""
     with make_scene(PLAIN) as scene:
@@ -206,7 +202,6 @@ def recorded(journal: Path) -> str:
         return str(record)
 
 
-@pytest.mark.parallel
 def test_a_call_outlives_two_crashes(make_scene: Callable[[Kind], Scene]) -> None:
     """The second strikes before the first is healed: the numbers of the dialog still go up."""
     with make_scene(PLAIN) as scene:
@@ -222,7 +217,6 @@ def test_a_call_outlives_two_crashes(make_scene: Callable[[Kind], Scene]) -> Non
         assert scene.sounds_both_ways()
 
 
-@pytest.mark.parallel
 def test_a_call_the_pbx_ended_meanwhile_ends(asterisk: Asterisk, make_scene: Callable[[Kind], Scene]) -> None:
     """481 to the re-INVITE."""
     with make_scene(PLAIN) as scene:
@@ -235,7 +229,6 @@ def test_a_call_the_pbx_ended_meanwhile_ends(asterisk: Asterisk, make_scene: Cal
         assert scene.engine.history()[0]["outcome"] == "answered"
 
 
-@pytest.mark.parallel
 def test_a_call_being_set_up_rings_nowhere_for_an_engine_that_is_dead(
     asterisk: Asterisk, make_scene: Callable[[Kind], Scene], make_engine: Callable[..., Engine]
 ) -> None:
@@ -256,7 +249,6 @@ def test_a_call_being_set_up_rings_nowhere_for_an_engine_that_is_dead(
         asterisk.wait_no_channels()
 
 
-@pytest.mark.parallel
 def test_a_damaged_journal_costs_the_call_and_nothing_else(make_scene: Callable[[Kind], Scene]) -> None:
     """One line in the log; the phone works."""
     with make_scene(PLAIN) as scene:
@@ -272,7 +264,6 @@ def test_a_damaged_journal_costs_the_call_and_nothing_else(make_scene: Callable[
         assert scene.engine.logs().count("the journal is damaged") == 1
 
 
-@pytest.mark.parallel
 def test_a_call_of_another_boot_is_ended_at_the_pbx(asterisk: Asterisk, make_scene: Callable[[Kind], Scene]) -> None:
     """Nobody waits in it any more; the PBX would for long. The history has it."""
     with make_scene(SDES) as scene:
@@ -291,7 +282,6 @@ def test_a_call_of_another_boot_is_ended_at_the_pbx(asterisk: Asterisk, make_sce
         assert 0 <= entry["duration_s"] < 60
 
 
-@pytest.mark.parallel
 def test_a_bye_nobody_heard_is_said_by_the_next_engine(asterisk: Asterisk, make_scene: Callable[[Kind], Scene]) -> None:
     """Hung up while the PBX stood still, then the engine died."""
     with make_scene(PLAIN) as scene:
@@ -305,7 +295,6 @@ def test_a_bye_nobody_heard_is_said_by_the_next_engine(asterisk: Asterisk, make_
         asterisk.wait_no_channels()
 
 
-@pytest.mark.parallel
 def test_no_key_is_in_the_journal(make_scene: Callable[[Kind], Scene]) -> None:
     """Of a call whose keys travelled in SDP, and of the registration."""
     with make_scene(SDES) as scene:
@@ -352,7 +341,6 @@ def test_ctl_restart_hands_a_call_over(make_scene: Callable[[Kind], Scene], kind
         assert scene.engine.stop() == 0
 
 
-@pytest.mark.parallel
 def test_ctl_restart_waits_for_no_call_that_rings(make_scene: Callable[[Kind], Scene]) -> None:
     """It would be lost: the command is refused, and nothing has changed."""
     with make_scene(PLAIN) as scene:
@@ -367,7 +355,6 @@ def test_ctl_restart_waits_for_no_call_that_rings(make_scene: Callable[[Kind], S
         scene.end(by_pbx=False)
 
 
-@pytest.mark.parallel
 def test_ctl_restart_without_a_call(make_scene: Callable[[Kind], Scene]) -> None:
     """The registration is refreshed, not made anew: one contact at the PBX."""
     with make_scene(PLAIN) as scene:

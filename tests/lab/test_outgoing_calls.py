@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.lab
 
 
+@pytest.mark.parallel
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
 def test_echo_from_and_to_wav_files(
     asterisk: Asterisk, make_engine: Callable[..., Engine], speech: Path, tmp_path: Path, scheme: str
@@ -52,7 +53,9 @@ def test_echo_from_and_to_wav_files(
 def test_echo_through_portaudio(
     asterisk: Asterisk, make_engine: Callable[..., Engine], pulse: SoundServer, speech: Path
 ) -> None:
-    """The same through the sound card's path: null sinks as microphone and earpiece. The median of three."""
+    """The same through the sound card's path: null sinks as microphone and earpiece. The median of three runs; two
+    that agree need no third.
+    """
     engine = make_engine(
         asterisk.ws_uri, audio={"input": "default", "output": "default"}, environment=pulse.client_environment()
     )
@@ -60,11 +63,13 @@ def test_echo_through_portaudio(
     engine.wait_registered()
     engine.dial("600")
     engine.wait_seconds(1)
-    matches = sorted(echo_through(pulse, speech) for _ in range(3))
-    engine.ctl("hangup")
-    for match in matches:
+    runs: list[bool] = []
+    while max(runs.count(True), runs.count(False)) < 2:
+        match = echo_through(pulse, speech)
         print(f"echo by PortAudio: {match.coefficient:.4f}, about {match.delay_s * 1000:.0f} ms")
-    assert matches[1].coefficient >= 0.9
+        runs.append(match.coefficient >= 0.9)
+    engine.ctl("hangup")
+    assert runs[-1]
     engine.wait_no_calls()
     asterisk.wait_no_channels()
 
@@ -132,6 +137,7 @@ def test_hold_and_resume_are_seen_by_the_pbx(asterisk: Asterisk, engine: Engine)
     asterisk.wait_no_channels()
 
 
+@pytest.mark.parallel
 def test_the_tone_is_heard_before_and_after_a_hold(
     asterisk: Asterisk, make_engine: Callable[..., Engine], tmp_path: Path
 ) -> None:
@@ -144,18 +150,21 @@ def test_the_tone_is_heard_before_and_after_a_hold(
     engine.wait_seconds(2)
     engine.ctl("hold")
     wait_until(lambda: engine.calls()[0]["held"], what="held")
-    engine.wait_seconds(4)
+    held_s = engine.calls()[0]["duration_s"]
+    engine.wait_seconds(held_s + 1.5)
     engine.ctl("resume")
     wait_until(lambda: not engine.calls()[0]["held"], what="resumed")
-    engine.wait_seconds(6.5)
+    engine.wait_seconds(engine.calls()[0]["duration_s"] + 2)
     engine.ctl("hangup")
     engine.wait_no_calls()
     samples, rate = signals.read_wav(earpiece)
     assert signals.tone_share(samples[rate // 2 : rate], rate, 1004) > 0.9
     assert signals.tone_share(samples[-rate:], rate, 1004) > 0.9
-    assert signals.level_dbfs(samples[3 * rate : 3 * rate + rate // 2]) < -60
+    silent = round((held_s + 0.5) * rate)
+    assert signals.level_dbfs(samples[silent : silent + rate // 2]) < -60
 
 
+@pytest.mark.parallel
 def test_mute_sends_silence(
     asterisk: Asterisk, make_engine: Callable[..., Engine], speech: Path, tmp_path: Path
 ) -> None:
@@ -167,7 +176,7 @@ def test_mute_sends_silence(
     engine.wait_call("active")
     engine.ctl("mute")
     wait_until(lambda: engine.calls()[0]["muted"], what="muted")
-    engine.wait_seconds(3)
+    engine.wait_seconds(engine.calls()[0]["duration_s"] + 2)
     engine.ctl("hangup")
     engine.wait_no_calls()
     samples, rate = signals.read_wav(earpiece)
@@ -193,6 +202,7 @@ def test_ringing_is_shown_and_cancelled(asterisk: Asterisk, engine: Engine) -> N
     assert engine.history()[0]["outcome"] in {"cancelled", "canceled"}
 
 
+@pytest.mark.parallel
 def test_early_media_is_heard(asterisk: Asterisk, make_engine: Callable[..., Engine], tmp_path: Path) -> None:
     """605 speaks before it answers (it never does)."""
     earpiece = tmp_path / "earpiece.wav"

@@ -75,6 +75,7 @@ def test_left_is_what_we_said_and_right_its_echo(
     assert 0.0 < theirs.delay_s - mine.delay_s < 0.3
 
 
+@pytest.mark.parallel
 def test_the_far_end_hears_a_beep(asterisk: Asterisk, make_engine: Callable[..., Engine], tmp_path: Path) -> None:
     """Also while we are muted: the echo brings it back."""
     quiet = signals.write_wav(tmp_path / "quiet.wav", np.zeros(8000), 8000)
@@ -92,6 +93,7 @@ def test_the_far_end_hears_a_beep(asterisk: Asterisk, make_engine: Callable[...,
         assert -25.0 < 20 * np.log10(np.abs(side).max()) < -17.0
 
 
+@pytest.mark.parallel
 def test_a_killed_engine_leaves_a_file_that_plays_and_the_next_goes_on_in_another(
     asterisk: Asterisk, make_engine: Callable[..., Engine], speech: Path
 ) -> None:
@@ -110,6 +112,7 @@ def test_a_killed_engine_leaves_a_file_that_plays_and_the_next_goes_on_in_anothe
     both_sides(Path(again))
 
 
+@pytest.mark.parallel
 def test_a_directory_that_cannot_be_is_a_sentence_and_the_call_goes_on(
     asterisk: Asterisk, make_engine: Callable[..., Engine], speech: Path, tmp_path: Path
 ) -> None:
@@ -124,6 +127,7 @@ def test_a_directory_that_cannot_be_is_a_sentence_and_the_call_goes_on(
     assert engine.calls()[0]["state"] == "active"
 
 
+@pytest.mark.parallel
 def test_a_full_disk_ends_the_recording_and_not_the_call(
     asterisk: Asterisk, make_engine: Callable[..., Engine], speech: Path
 ) -> None:
@@ -145,6 +149,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_call(
     assert len(both_sides(Path(ended["file"]))[0]) >= RATE
 
 
+@pytest.mark.parallel
 def test_a_wideband_call_is_recorded_in_wideband(
     asterisk: Asterisk, make_engine: Callable[..., Engine], tmp_path: Path
 ) -> None:

@@ -52,6 +52,7 @@ def through(relay: Relay, pbx: Asterisk) -> str:
     return pbx.ws_uri.replace(pbx.address, relay.address)
 
 
+@pytest.mark.parallel
 def test_failover_to_the_second_server_of_the_list(
     own_asterisk: Asterisk, asterisk: Asterisk, make_engine: Callable[..., Engine]
 ) -> None:
@@ -67,6 +68,7 @@ def test_failover_to_the_second_server_of_the_list(
     assert len(asterisk.contacts(ACCOUNT)) == 1
 
 
+@pytest.mark.parallel
 def test_a_certificate_nobody_trusts_is_refused_until_the_right_one_is_back(
     own_asterisk: Asterisk, make_engine: Callable[..., Engine], tmp_path: Path
 ) -> None:
@@ -107,6 +109,7 @@ def test_423_asks_for_the_minimum_at_once(asterisk: Asterisk, make_engine: Calla
         rings(engine, asterisk)
 
 
+@pytest.mark.parallel
 def test_nonces_and_lifetimes_that_the_pbx_chooses(make_engine: Callable[..., Engine]) -> None:
     """RFC 7616 §3.3: Asterisk forgets nonces after a second and grants ten; nobody sees anything of it.
 
@@ -130,6 +133,7 @@ def test_nonces_and_lifetimes_that_the_pbx_chooses(make_engine: Callable[..., En
         rings(engine, pbx)
 
 
+@pytest.mark.parallel
 @pytest.mark.parametrize(
     ("preset", "attempts", "interval"), [("stable", 10, 90), ("unstable", 20, 60), ("mobile", 15, 60)]
 )
@@ -171,6 +175,7 @@ def test_s2b_longer_than_all_attempts(asterisk: Asterisk, relay: Relay, make_eng
     assert len(engine.find("reconnectionFailed", since=since)) == 1
 
 
+@pytest.mark.parallel
 def test_s2b_nobody_helps(asterisk: Asterisk, relay: Relay, make_engine: Callable[..., Engine]) -> None:
     """3.2: after the promised attempts a quiet retry goes on, and tells nothing until it succeeds."""
     settings = {"max_reconnection_attempts": 2, "reconnection_delay": 0.2, "background_retry": 1.0}
@@ -187,6 +192,7 @@ def test_s2b_nobody_helps(asterisk: Asterisk, relay: Relay, make_engine: Callabl
     assert len(engine.find("reconnectionAttempting", since=since)) == 2
 
 
+@pytest.mark.parallel
 def test_s3_a_password_that_is_right_again(own_asterisk: Asterisk, make_engine: Callable[..., Engine]) -> None:
     """3.2: three attempts, nothing before `auth_retry`, then one quiet attempt that finds the PBX healed."""
     settings = {"register_delay": 0.2, "auth_retry": 3.0}

@@ -74,6 +74,7 @@ def test_only_wideband_brings_a_high_tone_back(
     assert call["media"]["loss"] == 0
 
 
+@pytest.mark.parallel
 def test_speech_comes_back_in_wideband(asterisk: Asterisk, make_phone: Callable[..., Engine], tmp_path: Path) -> None:
     said = signals.speech_wav(tmp_path / "said.wav", rate=WIDE)
     earpiece = tmp_path / "earpiece.wav"
@@ -87,6 +88,7 @@ def test_speech_comes_back_in_wideband(asterisk: Asterisk, make_phone: Callable[
     assert match.coefficient >= 0.9
 
 
+@pytest.mark.parallel
 def test_the_pbx_order_decides(asterisk: Asterisk, make_phone: Callable[..., Engine]) -> None:
     """RFC 3264 §7: the offerer "SHOULD use the first media format listed in the answer"; 1001 likes ulaw best."""
     engine = make_phone("1001")
@@ -94,6 +96,7 @@ def test_the_pbx_order_decides(asterisk: Asterisk, make_phone: Callable[..., Eng
     assert engine.wait_call("active")["codec"] == "PCMU"
 
 
+@pytest.mark.parallel
 def test_a_pbx_without_it_gets_telephone_sound(
     asterisk: Asterisk, make_phone: Callable[..., Engine], speech: Path, tmp_path: Path
 ) -> None:
@@ -108,6 +111,7 @@ def test_a_pbx_without_it_gets_telephone_sound(
     assert heard_in(speech, earpiece).coefficient >= 0.9
 
 
+@pytest.mark.parallel
 def test_a_call_that_comes_in_wideband(
     asterisk: Asterisk, make_phone: Callable[..., Engine], whistle: Path, tmp_path: Path
 ) -> None:
@@ -125,6 +129,7 @@ def test_a_call_that_comes_in_wideband(
     assert signals.tone_share(heard, rate, HIGH_HZ) > 0.9
 
 
+@pytest.mark.parallel
 def test_a_wideband_and_a_telephone_understand_each_other(
     asterisk: Asterisk, make_phone: Callable[..., Engine], speech: Path, tmp_path: Path
 ) -> None:
@@ -146,6 +151,7 @@ def test_a_wideband_and_a_telephone_understand_each_other(
         assert match.coefficient >= 0.9
 
 
+@pytest.mark.parallel
 def test_digits_arrive_beside_wideband(asterisk: Asterisk, make_phone: Callable[..., Engine]) -> None:
     asterisk.cli("database del lab digits")
     engine = make_phone("1009")
