@@ -37,7 +37,6 @@ pytestmark = pytest.mark.audio
 LOOPBACK = "127.0.0.1"
 _FINE_RATE = 32000
 _OPENING_S = 1.0
-_WAKING_S = 3.0
 
 
 @dataclass
@@ -154,21 +153,26 @@ def test_speech_goes_through_the_devices_both_ways(pulse: SoundServer, tmp_path:
     assert runs[-1]
 
 
-def test_devices_are_chosen_by_the_name_of_a_sink_or_source(sleepy: SoundServer, tmp_path: Path) -> None:
-    """Its speech is heard in the sink called `ring`, and not in the default one."""
-    spoken = _two_files(tmp_path, _WAKING_S)
+def test_devices_are_chosen_by_the_name_of_a_sink_or_source(pulse: SoundServer, tmp_path: Path) -> None:
+    """Its speech is heard in the sink called `ring`, the median of three runs, and never in the default one."""
 
-    async def test() -> None:
-        ring, default = sleepy.record("ring.monitor"), sleepy.record("spk.monitor")
+    async def test() -> float:
+        spoken = _two_files(tmp_path, _OPENING_S)
+        ring, default = pulse.record("ring.monitor"), pulse.record("spk.monitor")
         wav = f"wav:{tmp_path / 'later.wav'}"
-        async with calling(sleepy, tmp_path, device_in="mic.monitor", device_out="ring", far_in=wav) as (subject, _):
+        async with calling(pulse, tmp_path, device_in="mic.monitor", device_out="ring", far_in=wav) as (subject, _):
             await until(lambda: subject.events("open"), "devices open")
-            await asyncio.sleep(_WAKING_S + 5.5)
+            await asyncio.sleep(_OPENING_S + 5.5)
             assert subject.events("problem") == []
-        assert _alike(spoken, ring.stop(), RATE) > 0.8
         assert np.abs(default.stop()).max() < 0.003
+        return _alike(spoken, ring.stop(), RATE)
 
-    asyncio.run(test())
+    runs: list[bool] = []
+    while max(runs.count(True), runs.count(False)) < 2:
+        alike = asyncio.run(test())
+        print(f"likeness in the sink chosen: {alike:.3f}")
+        runs.append(alike > 0.8)
+    assert runs[-1]
 
 
 def test_an_unknown_device_is_one_sentence_with_the_choices(pulse: SoundServer, tmp_path: Path) -> None:
