@@ -32,6 +32,7 @@ from audio.io.commands import (
     ReplaceSockets,
     SendDtmf,
     SetGain,
+    SpeakFrom,
     Stop,
 )
 from audio.io.devices import DeviceSet
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from audio.core.statistics import MediaStatistics
+    from audio.io.ahead import SoundAhead
     from audio.io.fake import SyntheticSpeaker
 
 __all__ = [
@@ -104,7 +106,8 @@ class _Call:
 class AudioEngine:
     """All verbs are for the loop that called :meth:`start`. One for a call that is gone does nothing.
 
-    ``on_event`` is called on the loop. ``backend`` replaces PortAudio.
+    ``on_event`` is called on the loop. ``backend`` replaces PortAudio. ``ahead`` has calls that sound already, to be
+    adopted.
     """
 
     def __init__(
@@ -115,6 +118,7 @@ class AudioEngine:
         on_event: Callable[[AudioEvent], None],
         loop: asyncio.AbstractEventLoop | None = None,
         backend: DeviceBackend | None = None,
+        ahead: SoundAhead | None = None,
     ) -> None:
         keep_heap_small()
         self.settings = settings
@@ -126,9 +130,10 @@ class AudioEngine:
 
         self._rate = registry.highest_sample_rate()
         self._backend = BackendThread(backend or SoundBackend(self._rate))
-        self._thread = MediaThread(self._from_thread)
+        self._ahead = ahead
+        self._thread = ahead.thread if ahead is not None else MediaThread(self._from_thread)
         self._ended = False
-        self._guard = RealtimeGuard()
+        self._guard = ahead.guard if ahead is not None else RealtimeGuard()
         self._calls: dict[str, _Call] = {}
         self._keying = Keying(self._ids)
         self._active: str | None = None
@@ -147,6 +152,8 @@ class AudioEngine:
         """Begin. The sound library is loaded a moment later, off the loop; what is wrong with it comes as an event."""
         self._loop = asyncio.get_running_loop()
         self._thread.start()
+        if self._ahead is not None:
+            self._ahead.report_to(self._from_thread)
         self.set_levels(self.settings)
         self._devices.use(self.settings)
         self._spawn(self._preload())
@@ -226,11 +233,7 @@ class AudioEngine:
         """Tell what is wrong before a call finds out."""
         await self.ringing.load()
         await self._devices.check()
-        match self.settings.choice(Role.MICROPHONE):
-            case WaveFile(path):
-                await self._load_wave(path)
-            case _:
-                pass
+        await self._own_microphone()
 
     # --------------------------------------------------------------------------------------------------- calls
 
@@ -249,13 +252,7 @@ class AudioEngine:
         entry = self._calls[call] = _Call(local_address)
         self._guard.hold()
         self._want_devices()
-        microphone: WaveMicrophone | None = None
-        match self.settings.choice(Role.MICROPHONE):
-            case WaveFile(path):
-                samples = await self._load_wave(path)
-                microphone = WaveMicrophone(samples, self._rate) if samples is not None else None
-            case _:
-                pass
+        microphone = await self._own_microphone()
         core = MediaCore(self._ids, wall_offset_s=time.time() - time.monotonic(), dtx=self.settings.dtx)
         entry.media = LocalMedia(
             address=local_address,
@@ -292,6 +289,33 @@ class AudioEngine:
         if crypto:
             entry.media = dataclasses.replace(entry.media, crypto=crypto)
         return entry.media
+
+    async def adopt(self, call: str) -> LocalMedia | None:
+        """The media of a call that was begun ahead of this engine, as :meth:`open` would have it; else ``None``."""
+        media = None if self._ahead is None else self._ahead.calls.pop(call, None)
+        if media is None:
+            return None
+        self._calls[call] = _Call(media.address, media)
+        self._want_devices()
+        if (microphone := await self._own_microphone()) is not None:
+            self._thread.send(SpeakFrom(call, microphone))
+        return media
+
+    def abandon_orphans(self) -> None:
+        """End what was begun ahead of this engine and never adopted."""
+        if self._ahead is not None:
+            self._ahead.abandon()
+        if not self._calls:
+            self._guard.release()
+
+    async def _own_microphone(self) -> WaveMicrophone | None:
+        """What a call speaks from in place of the shared microphone."""
+        match self.settings.choice(Role.MICROPHONE):
+            case WaveFile(path):
+                samples = await self._load_wave(path)
+                return WaveMicrophone(samples, self._rate) if samples is not None else None
+            case _:
+                return None
 
     async def rehome(self, call: str, local_address: str) -> LocalMedia | None:
         """The call's media from another local address, for the re-INVITE that tells of it; ``None`` if it is gone.

@@ -254,6 +254,10 @@ class MediaSession:
             self.speaker.write(heard if tone is None else mix(heard, tone))
         return playout
 
+    def speak_from(self, microphone: Microphone) -> None:
+        """Take this call's own microphone from now on."""
+        self._microphone = microphone
+
     def record(self, recorder: Recorder | None) -> None:
         """Record both sides from now on; ``None`` finishes the recording there is."""
         if self._recorder is not None:

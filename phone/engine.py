@@ -24,7 +24,7 @@ from phone import paths, secrets
 from phone.eventlog import log_event
 from phone.handover import Successor
 from phone.journal import Journal
-from phone.locks import AlreadyRunning, EngineLock, lock_account, lock_profile
+from phone.locks import AlreadyRunning, lock_account
 from phone.memory import Memory
 from phone.narration import Narrator
 from phone.phone import Phone
@@ -46,11 +46,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from phone.ahead import Ahead
     from phone.config import Configuration
     from phone.handover import Inheritance
+    from phone.locks import EngineLock
     from phone.logging import Log
     from phone.protocol.commands import Command
-    from sipcore.config import Account
 
 _log = logging.getLogger(__name__)
 
@@ -84,12 +85,16 @@ class Engine:
         password: str,
         log: Log,
         listeners: Listeners,
+        *,
+        locks: tuple[EngineLock, EngineLock],
         environ: Mapping[str, str] = os.environ,
         inheritance: Inheritance | None = None,
+        ahead: Ahead | None = None,
     ) -> None:
-        """``inheritance`` is from an engine that hands over to this one.
+        """``locks`` are those of profile and account. ``inheritance`` is from an engine that hands over to this one,
+        ``ahead`` was begun with what one left that died.
 
-        Raises ConfigError without an account, AlreadyRunning, OSError, and TransportError for an unusable tls_ca.
+        Raises ConfigError without an account, OSError, and TransportError for an unusable tls_ca.
         """
         self._configuration = configuration
         self._environ = environ
@@ -99,7 +104,8 @@ class Engine:
         self._ids = IdSource(random.SystemRandom())
         directory = paths.make_private(paths.state_directory(environ))
         self._inheritance = inheritance
-        self._locks = inheritance.locks if inheritance else _take_locks(directory, configuration.profile, self._account)
+        self._ahead = ahead
+        self._locks = locks
         self._instance = _instance_id(directory, configuration.profile)
         self._id = self._ids.token(60)
         self._password = password
@@ -238,13 +244,15 @@ class Engine:
         account = replace(self._account, instance_id=self._instance, user_agent=f"Offhook/{version()}")
         database = Database(self._directory / "offhook.db", on_problem=self._listeners.say)
         name = account.address_of_record.removeprefix("sip:")
+        ahead, self._ahead = self._ahead, None
         return Phone(
             StackConfig(account=account, resilience=configuration.resilience, codecs=registry.offered()),
             Credentials(account.auth_username, self._password),
             audio=configuration.audio,
             ids=self._ids,
             memory=Memory(database, name),
-            journal=Journal(self._directory / "journal.db", name),
+            journal=Journal(paths.journal_file(self._environ), name, ahead=ahead),
+            sound=None if ahead is None else ahead.sound,
             on_event=self._on_event,
             tls_ca=configuration.tls_ca,
         )
@@ -373,15 +381,6 @@ class Engine:
 async def _register(phone: Phone, credentials: Credentials) -> None:
     with contextlib.suppress(CommandRefused):
         await phone.register(credentials)
-
-
-def _take_locks(directory: Path, profile: str, account: Account) -> tuple[EngineLock, EngineLock]:
-    first = lock_profile(directory, profile)
-    try:
-        return first, lock_account(directory, account.address_of_record.removeprefix("sip:"))
-    except BaseException:
-        first.release()
-        raise
 
 
 def _instance_id(directory: Path, profile: str) -> str:

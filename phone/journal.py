@@ -13,26 +13,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from phone.protocol.codec import from_json, to_json
 from phone.protocol.snapshots import CallSlice
-from phone.store.journal import JournalFile, Moment
+from phone.store.journal import MAX_TRIES, JournalFile, Moment, boot_id
 from sipcore.aio.clock import SystemClock
 from sipcore.dialog.snapshot import CallSnapshot, FarewellSnapshot
 from sipcore.resilience.registrar import BindingSnapshot
 
-_log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from phone.ahead import Ahead
 
-RESUME_WITHIN_S = 300.0
-"""An engine that has been dead for longer left calls nobody waits in any more."""
+_log = logging.getLogger(__name__)
 
 BEAT_S = 1.0
 """How often a journal with calls says that its engine lives."""
-
-_MAX_TRIES = 3
-"""A journal that was read so often without a successor to it kills its readers."""
-
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +65,7 @@ class Found:
     """When its engine was last known to live, Unix time."""
 
     fresh: bool
-    """Whether its calls can be gone on with: the same boot, and not long ago."""
+    """Whether its calls can be gone on with; see :meth:`phone.store.journal.Row.fresh`."""
 
 
 class Journal:
@@ -83,9 +79,11 @@ class Journal:
         boot: str | None = None,
         clock: Callable[[], float] | None = None,
         wall: Callable[[], float] = time.time,
+        ahead: "Ahead | None" = None,
     ) -> None:
-        """``boot`` and ``clock`` are the machine's, and must be those of the stack."""
-        self._file = JournalFile(file, account)
+        """``boot`` and ``clock`` are the machine's, and must be those of the stack. ``ahead`` has read it already."""
+        self._ahead = ahead
+        self._file = JournalFile(file, account) if ahead is None else ahead.file
         self._boot = boot_id() if boot is None else boot
         self._clock = clock or SystemClock().boot_time
         self._wall = wall
@@ -98,7 +96,7 @@ class Journal:
 
     def read_untrusted(self) -> Found | None:
         """What the last engine left behind; None where it ended in order, or what it left is no use."""
-        row = self._file.read()
+        row = self._file.read() if self._ahead is None else self._ahead.row
         if row is None:
             return None
         try:
@@ -106,14 +104,11 @@ class Journal:
         except (ValueError, RecursionError) as error:
             _log.warning("! the journal is damaged, no call is resumed: %s", error)
             return None
-        age_s = self._clock() - row.at.alive_at
-        fresh = bool(self._boot) and row.at.boot == self._boot and 0 <= age_s < RESUME_WITHIN_S
-        if row.tries >= _MAX_TRIES:
+        if row.tries >= MAX_TRIES:
             _log.warning("! %d engines read the journal and died: no call is resumed", row.tries)
-            if row.tries >= 2 * _MAX_TRIES:
+            if row.tries >= 2 * MAX_TRIES:
                 return None  # not even to end them
-            fresh = False
-        return Found(record=record, alive_at=row.at.wall_at, fresh=fresh)
+        return Found(record=record, alive_at=row.at.wall_at, fresh=row.fresh(self._boot, self._clock()))
 
     def write(self, record: Record) -> None:
         """Write a record that differs from the last one."""
@@ -135,11 +130,3 @@ class Journal:
 
     def _now(self) -> Moment:
         return Moment(self._boot, self._clock(), self._wall())
-
-
-def boot_id() -> str:
-    """Which boot of the machine this is; empty where the system does not say, and then nothing is resumed."""
-    try:
-        return _BOOT_ID.read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        return ""

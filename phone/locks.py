@@ -68,6 +68,16 @@ def lock_account(directory: Path, account: str) -> EngineLock:
     return _lock(directory / f"account-{name}.lock", f"account {account}", same_profile=False)
 
 
+def lock_both(directory: Path, profile: str, account: str) -> tuple[EngineLock, EngineLock]:
+    """Take profile and account, or neither; raises as :func:`lock_profile`."""
+    first = lock_profile(directory, profile)
+    try:
+        return first, lock_account(directory, account)
+    except BaseException:
+        first.release()
+        raise
+
+
 def _lock(file: Path, what: str, *, same_profile: bool) -> EngineLock:
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

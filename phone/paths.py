@@ -58,6 +58,11 @@ def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
     return _base(environ, "XDG_STATE_HOME", ".local/state") / APPLICATION
 
 
+def journal_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """What an engine leaves to the next one; it may not exist."""
+    return state_directory(environ) / "journal.db"
+
+
 def recordings_directory(environ: Mapping[str, str] = os.environ) -> Path:
     """Where calls are recorded to unless another directory is named; it may not exist."""
     return state_directory(environ) / "recordings"

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
+    from audio.io.ahead import SoundAhead
     from audio.io.events import AudioEvent
     from audio.io.settings import AudioSettings
     from phone.journal import Journal
@@ -70,8 +71,12 @@ class Phone:
         tls_ca: Path | None = None,
         clock: Callable[[], float] = time.time,
         journal: Journal | None = None,
+        sound: SoundAhead | None = None,
     ) -> None:
-        """``on_event`` is called after the state took an event in. Raises TransportError for an unusable ``tls_ca``."""
+        """``on_event`` is called after the state took an event in. ``sound`` has calls of the journal that sound.
+
+        Raises TransportError for an unusable ``tls_ca``.
+        """
         self._memory = memory
         self._on_event = on_event
         self._clock = clock
@@ -83,7 +88,7 @@ class Phone:
         )
         self.state = reduce(self.state, _volume(audio, clock()))
         self.agent = UserAgent(config, credentials, on_event=self._on_stack_event, tls_ca=tls_ca)
-        self.audio = AudioEngine(audio, ids=ids, on_event=self._on_sound_event)
+        self.audio = AudioEngine(audio, ids=ids, on_event=self._on_sound_event, ahead=sound)
         self.calls = Calls(
             account=config.account,
             ids=ids,

@@ -1,6 +1,6 @@
 """Keeps the journal of a running phone, and goes on with the calls of an engine that died.
 
-    start ──▶ journal ──▶ same port, sound at once ──▶ registered ──▶ one re-INVITE a call
+    start ──▶ journal ──▶ same port, sound at once ──▶ registered ──▶ one re-INVITE a call       (phone.ahead)
                     └──▶ too old, another boot, no sound to be had ──▶ BYE, and a line in the history
 
 Plain RTP flows before there is signalling; SDES and DTLS-SRTP take new keys in the re-INVITE, DTLS at first without
@@ -156,6 +156,7 @@ class Continuity:
             for shown in found.record.others:
                 self._note_lost(shown, found)
             self._give_microphone(found.record.current)
+        self._audio.abandon_orphans()
         self._keeping = True
         if found is not None:
             self.keep()
@@ -187,6 +188,8 @@ class Continuity:
     async def _open(self, kept: KeptCall) -> LocalMedia | None:
         """The call's media: where the far end still sends to, else wherever it can be told to."""
         name, negotiation = kept.shown.id, kept.sip.negotiation
+        if (sounding := await self._audio.adopt(name)) is not None:
+            return sounding
         dtls, sdes = negotiation.keying == "dtls", negotiation.keying == "sdes"
         here = _source_address(negotiation.remote_address)
         for address, port in (

@@ -82,6 +82,14 @@ class Mute:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeakFrom:
+    """The call is spoken into by a file in place of the shared microphone."""
+
+    call: str
+    microphone: Microphone
+
+
+@dataclass(frozen=True, slots=True)
 class SendDtmf:
     """Keys to send as telephone-events."""
 
@@ -144,6 +152,7 @@ Command = (
     | Certify
     | Activate
     | Mute
+    | SpeakFrom
     | SendDtmf
     | CloseSession
     | AttachMicrophone

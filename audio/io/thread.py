@@ -37,6 +37,7 @@ from audio.io.commands import (
     ReplaceSockets,
     SendDtmf,
     SetGain,
+    SpeakFrom,
     Stop,
 )
 from audio.io.events import (
@@ -136,8 +137,9 @@ class MediaThread:
         """Datagrams the network stack refused."""
 
     def start(self) -> None:
-        """Begin; returns at once."""
-        self._thread.start()
+        """Begin where that was not done; returns at once."""
+        if self._thread.ident is None:
+            self._thread.start()
 
     def send(self, command: Command) -> None:
         """Queue a command and wake the thread. From any thread; never blocks."""
@@ -221,6 +223,9 @@ class MediaThread:
             case Mute(name, muted):
                 if (call := self._calls.get(name)) is not None:
                     call.session.core.set_mute(muted)
+            case SpeakFrom(name, microphone):
+                if (call := self._calls.get(name)) is not None:
+                    call.session.speak_from(microphone)
             case SendDtmf(name, digits):
                 if (call := self._calls.get(name)) is not None:
                     call.session.core.send_dtmf(digits, now)

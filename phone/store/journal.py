@@ -14,14 +14,21 @@ import logging
 import os
 import sqlite3
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _log = logging.getLogger(__name__)
 
+RESUME_WITHIN_S = 300.0
+"""An engine that has been dead for longer left calls nobody waits in any more."""
+
+MAX_TRIES = 3
+"""A journal that was read so often without a successor to it kills its readers."""
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _BUSY_TIMEOUT_S = 0.2
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS journal (
@@ -59,6 +66,11 @@ class Row:
     at: Moment
     tries: int
     """How often it has been read since it was written."""
+
+    def fresh(self, boot: str, now: float) -> bool:
+        """Whether its calls can be gone on with: the same boot, not long ago, and nobody died of it."""
+        of_now = bool(boot) and self.at.boot == boot and 0 <= now - self.at.alive_at < RESUME_WITHIN_S
+        return of_now and self.tries < MAX_TRIES
 
 
 class JournalFile:
@@ -132,6 +144,14 @@ class JournalFile:
                     self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
                 self._connection = _connect(self._file)
         return self._connection
+
+
+def boot_id() -> str:
+    """Which boot of the machine this is; empty where the system does not say, and then nothing is resumed."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def _connect(file: Path) -> sqlite3.Connection:

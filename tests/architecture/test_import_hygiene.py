@@ -66,6 +66,22 @@ def test_light_commands_load_nothing_heavy(arguments: list[str], tmp_path: Path)
     assert loaded(_RUN, arguments, tmp_path).isdisjoint(HEAVY)
 
 
+def test_sound_goes_on_before_the_phone_is_loaded(tmp_path: Path) -> None:
+    """What a restarted engine loads before the first packet of a call it was left: no loop, no signalling, no TLS."""
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORT, "phone.cli.entry", "phone.cli.run", "phone.ahead"],
+        env={"PYTHONPATH": str(PROJECT), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    found = set(json.loads(done.stdout.rsplit("\0", 1)[1]))
+    late = ("asyncio", "ssl", "subprocess", "phone.engine", "phone.phone", "phone.server", "sipcore.stack")
+    assert found.isdisjoint(late)
+    assert found.isdisjoint({*HEAVY} - {"numpy", "sipcore", "audio"})
+
+
 def test_the_engine_loads_no_screen(tmp_path: Path) -> None:
     """Every module of the engine: a screen costs 20 MB, and importing sounddevice starts PortAudio, which may hang."""
     names = [name for room in ("sipcore", "audio", "phone") for name in modules(room)]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from phone.journal import RESUME_WITHIN_S, Journal, KeptCall, Record, boot_id
+from phone.journal import Journal, KeptCall, Record
 from phone.protocol.codec import from_json, to_json
 from phone.protocol.snapshots import CallSlice
-from phone.store.journal import JournalFile, Moment
+from phone.store.journal import RESUME_WITHIN_S, JournalFile, Moment, boot_id
 from sipcore.dialog.snapshot import CallSnapshot, DialogSnapshot, FarewellSnapshot
 from sipcore.resilience.registrar import BindingSnapshot
 from sipcore.sdp.snapshot import NegotiationSnapshot

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from audio.io.settings import AudioSettings
+from phone import ahead
 from phone.demo.account import DOMAIN, PASSWORD, USERNAME
 from phone.demo.pbx import DemoPbx
 from phone.journal import Journal
@@ -44,9 +45,11 @@ class Office:
         self._changed = asyncio.Event()
         self._seed = 0
 
-    def phone(self, *, boot: str = "boot") -> Phone:
-        """The next one."""
+    def phone(self, *, boot: str = "boot", sounds_ahead: bool = False) -> Phone:
+        """The next one. ``sounds_ahead``: as in a process of its own, where calls sound before there is a phone."""
         self._seed += 1
+        journal, audio = self.directory / "journal.db", AudioSettings(input="none", output="none", ring="none")
+        begun = ahead.begin(journal, "1001", audio, boot=boot) if sounds_ahead else None
         account = Account(
             servers=(self.pbx.server.address,),
             username=USERNAME,
@@ -57,11 +60,12 @@ class Office:
         return Phone(
             StackConfig(account=account, resilience=Resilience()),
             Credentials(USERNAME, PASSWORD),
-            audio=AudioSettings(input="none", output="none", ring="none"),
+            audio=audio,
             ids=IdSource(random.Random(self._seed)),
             memory=Memory(Database(self.directory / "db", on_problem=lambda _: None), "1001"),
             on_event=self._note,
-            journal=Journal(self.directory / "journal.db", "1001", boot=boot),
+            journal=Journal(journal, "1001", boot=boot, ahead=begun),
+            sound=None if begun is None else begun.sound,
         )
 
     def _note(self, event: ev.Event) -> None:
@@ -109,7 +113,8 @@ def of(office: Office, kind: type[ev.Event]) -> list[ev.Event]:
     return [event for event in office.events if isinstance(event, kind)]
 
 
-def test_the_next_phone_has_the_call_before_it_has_a_connection(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sounds_ahead", [False, True])
+def test_the_next_phone_has_the_call_before_it_has_a_connection(tmp_path: Path, sounds_ahead: bool) -> None:
     """With its id, its age and its sound; the far end is told as soon as there is signalling."""
 
     async def body(office: Office) -> None:
@@ -117,7 +122,7 @@ def test_the_next_phone_has_the_call_before_it_has_a_connection(tmp_path: Path) 
         await first.calls.mute(muted=True)
         await office.vanish(first)
         assert not of(office, ev.CallEnded)
-        second = office.phone()
+        second = office.phone(sounds_ahead=sounds_ahead)
         await second.resume()
         (after,) = second.state.calls
         assert dataclasses.replace(after, signalling_lost=False, muted=False, media=None) == dataclasses.replace(
@@ -216,8 +221,9 @@ def test_a_call_of_another_boot_is_ended_and_in_the_history(tmp_path: Path) -> N
     ],
     ids=["dialog", "description", "address", "binding", "record", "twice"],
 )
+@pytest.mark.parametrize("sounds_ahead", [False, True])
 def test_whatever_is_in_the_journal_the_phone_begins(
-    tmp_path: Path, damage: Callable[[dict[str, object]], None]
+    tmp_path: Path, damage: Callable[[dict[str, object]], None], sounds_ahead: bool
 ) -> None:
     """A call may be lost over it, the phone is not."""
 
@@ -230,8 +236,10 @@ def test_whatever_is_in_the_journal_the_phone_begins(
             damage(record)
             connection.execute("UPDATE journal SET record = ?", (json.dumps(record),))
         connection.close()
-        second = await office.registered(office.phone())
+        second = await office.registered(office.phone(sounds_ahead=sounds_ahead))
         assert len(second.state.calls) <= 1
+        for call in second.state.calls:
+            assert second.audio.local_address(call.id)
         await second.close()
 
     in_the_office(tmp_path, body)
