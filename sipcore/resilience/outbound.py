@@ -5,6 +5,7 @@
 
     lead lost, standby registered ──▶ they change places: SignallingMoved in place of the story of a loss
     lead lost, standby not        ──▶ the standby ends, and the lead recovers as a lone flow does
+    either lost                   ──▶ the other is asked for a sign of life at once: a network takes both with it
 
 Without ``Require: outbound`` there is no standby, and all of this is the lead. Sans-I/O.
 """
@@ -215,7 +216,7 @@ class Outbound:
         if self.standby is not None:
             quiet = [kept for output in self.standby.outputs() if (kept := _of_standby(output)) is not None]
             if self.lead.flow.is_open and any(isinstance(output, StandbyDown) for output in quiet):
-                self._layer.flow_takes_over(self.lead.flow.flow)
+                self._standby_lost(self.standby, now)
             said += quiet
         return said
 
@@ -257,6 +258,13 @@ class Outbound:
         self._keep_apart(dead, now)
         self._layer.flow_takes_over(heir.flow.flow)
         heir.verify(now)
+
+    def _standby_lost(self, standby: Lifeline, now: float) -> None:
+        """What it had under way goes on over the lead's flow, unless what took the one took both."""
+        self._layer.flow_takes_over(self.lead.flow.flow)
+        if standby.registration.wanted:
+            _log.info("the second flow is lost: asking whether flow %d lives", self.lead.flow.flow)
+            self.lead.verify(now)
 
     def _keep_apart(self, standby: Lifeline, now: float) -> None:
         """Two flows to one server fall together: what is on its way to the lead's waits for another one."""
