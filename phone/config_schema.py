@@ -51,6 +51,8 @@ class Key:
         """What is wrong with ``value``, to follow "must be "; None when it fits."""
         if not _fits(self.kind, value):
             return self.kind.value
+        if any("\0" in text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)):
+            return "without NUL characters"  # which no path, address or argument can hold
         if self.choices and value not in self.choices:
             return "one of " + ", ".join(self.choices)
         if self.minimum is not None and value < self.minimum:

@@ -230,6 +230,22 @@ class TestRefusals:
         assert re.search(words, sentence), sentence
         assert "hunter2" not in sentence
 
+    @pytest.mark.parametrize(
+        ("section", "setting"),
+        [
+            ("account", 'tls_ca = "a\\u0000.pem"'),
+            ("account", 'password_command = ["pass", "show\\u0000"]'),
+            *(("audio", f'{name} = "a\\u0000b"') for name in ("recordings", "ring_file", "ring_file_internal")),
+            *(("audio", f'{name} = "wav:a\\u0000b"') for name in ("input", "output", "ring")),
+            ("control", 'socket = "a\\u0000.sock"'),
+        ],
+    )
+    def test_no_path_holds_a_nul(self, tmp_path: Path, environ: dict[str, str], section: str, setting: str) -> None:
+        """The system would refuse it with something that is no sentence, and only when it is used."""
+        text = MINIMAL + (f"[{section}]\n" if section != "account" else "") + setting + "\n"
+        name = setting.partition(" ")[0]
+        assert f"{name!r} in [{section}] must be without NUL characters; correct" in refusal(tmp_path, environ, text)
+
     def test_not_utf8(self, tmp_path: Path, environ: dict[str, str]) -> None:
         write(tmp_path / "user", "").write_bytes(b"[account]\n# caf\xe9\n")
         with pytest.raises(ConfigError, match="line 2: this is not UTF-8"):
