@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -18,12 +19,15 @@ from typing import Any
 from phone.cli.say import OutputError, narrate
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+_PER_CENT = re.compile(r"-(\d+)%")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line; returns the exit status."""
     _complete_standard_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
+    if "volume" in arguments:  # argparse takes -10 for a number and -10% for an option
+        arguments = [_PER_CENT.sub(r"-\1", word) if _PER_CENT.fullmatch(word) else word for word in arguments]
     parser = _parser(frozenset(arguments))
     options = parser.parse_args(arguments)
     for name in ("config", "socket", "log", "verbose", "json", "call"):

@@ -375,13 +375,14 @@ class TestCtl:
         ]  # fmt: skip
 
     def test_volume(self, desk: Desk, ctl: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-        for line in ([], ["80"], ["+10"], ["-10"], ["-10", "--ring"], ["80%"]):
+        for line in ([], ["80"], ["+10"], ["-10"], ["-10", "--ring"], ["80%"], ["-10%"], ["--ring", "-10%"]):
             done = ctl("volume", *line)
             assert (done.returncode, done.stdout, done.stderr) == (0, "volume 80 %  ring 100 %\n", ""), line
         assert json.loads(ctl("volume", "--json").stdout) == {"volume": 80, "ring_volume": 100}
         assert desk.commands == [
             cmd.Volume(), cmd.Volume(level=80), cmd.Volume(change=10), cmd.Volume(change=-10),
-            cmd.Volume(change=-10, ring=True), cmd.Volume(level=80), cmd.Volume(),
+            cmd.Volume(change=-10, ring=True), cmd.Volume(level=80), cmd.Volume(change=-10),
+            cmd.Volume(change=-10, ring=True), cmd.Volume(),
         ]  # fmt: skip
         done = ctl("volume", "loud")
         assert (done.returncode, done.stdout) == (2, "")
