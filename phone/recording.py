@@ -7,6 +7,7 @@ A call outlives its recording: what the disk refuses is a sentence. The next eng
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -65,6 +66,7 @@ class Recorder:
         finally:
             self._starting.discard(line.id)
         if self._state().call(line.id) is None:
+            await asyncio.to_thread(Path(file).unlink, missing_ok=True)  # its moment of sound is of no use to anybody
             raise CommandRefused("no_such_call", Phrase("The call ended meanwhile."))
         self._emit(ev.RecordingStarted(at=self._clock(), call=line.id, file=file))
         return file

@@ -145,5 +145,6 @@ def test_a_call_that_ends_while_its_file_is_made_is_not_recorded(
         told = [event for event in desk.events if isinstance(event, ev.RecordingStarted | ev.RecordingEnded)]
         assert told == []
         assert await desk.phone.audio.recordings.finished(5.0)
+        assert list((tmp_path / "tapes").iterdir()) == []
 
     at_the_desk(tmp_path, body)
