@@ -21,6 +21,7 @@ from sipcore.ids import IdSource
 from sipcore.media import LocalMedia
 from sipcore.stack import Stack, StackSnapshot
 from tests.sim.call import Phase
+from tests.sim.flow_watch import Lost
 from tests.sim.line import Line
 from tests.sim.world import PING, Connection, End, Wire, World
 
@@ -442,4 +443,8 @@ class SimPhone:
         if self._flows.get(connection.flow) is connection:
             del self._flows[connection.flow]
             sentence = f"pbx.sim:8089 {reason}."
-            self.run(lambda now: self.stack.flow_closed(connection.flow, sentence, now))
+            self.run(lambda now: self._lose(connection.flow, sentence, now))
+
+    def _lose(self, flow: ev.FlowId, reason: str, now: float) -> None:
+        self._watch(Lost(flow))
+        self.stack.flow_closed(flow, reason, now)

@@ -31,6 +31,7 @@ from sipcore.resilience import flow_table, policy, registration_table
 from sipcore.resilience.episode import Episode
 from sipcore.resilience.keepalive import Heartbeat, KeepAlive
 from sipcore.resilience.lifeline import Lifeline
+from sipcore.resilience.outbound import Outbound
 from sipcore.resilience.registrar import Registrar
 from sipcore.resilience.registration import RegistrationSupervisor
 from sipcore.resilience.vitals import Vitals
@@ -174,6 +175,10 @@ _NUMBERED = Registrar._numbered
 _ARM_RETRY = RegistrationSupervisor._arm_retry
 
 
+def _trust_the_lead(self: Outbound, standby: Lifeline, now: float) -> None:
+    self._layer.flow_takes_over(self.lead.flow.flow)
+
+
 @contextlib.contextmanager
 def _deaf() -> Iterator[None]:
     with (
@@ -203,6 +208,8 @@ BUGS: tuple[Bug, ...] = (
     Bug("CSeq of REGISTER does not count up", replaced(Registrar, "_numbered", _count_the_same)),
     Bug("refreshed after the binding's end", replaced(policy, "refresh_wait_s", lambda expires_s, _: expires_s + 20.0)),
     Bug("a dead flow is never noticed", _deaf),
+    Bug("losing the second flow says nothing of the first", replaced(Outbound, "_standby_lost", _trust_the_lead)),
+    Bug("losing the first flow says nothing of the second", without(Lifeline, "verify")),
     Bug("a resumed machine trusts its connection", without(Lifeline, "resumed")),
     Bug("a new address is ignored", without(Lifeline, "_rehome_or_verify")),
     Bug("the keep-alive runs on after shutdown", _restless),

@@ -144,6 +144,7 @@ class Run:
     def _shut_down(self) -> None:
         phone = self.phone
         self.watcher.excuse()
+        self.watcher.flows.forget()
         phone.run(phone.stack.shutdown)
         self._wait(_REST_S)
         stack = phone.stack

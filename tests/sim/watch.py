@@ -1,7 +1,7 @@
 """The invariants of a run (docs/resilience.md, section 4), checked while it goes and at its end.
 
 Watcher.message  ── at most one REGISTER unanswered
-Watcher.seen     ── never a retry sooner than allowed, no contradiction in what the user is told
+Watcher.seen     ── never a retry sooner than allowed, no contradiction in what the user is told, flows: FlowWatch
 Watcher.settled  ── registered, reachable, told so, calls alive
 Watcher.ended    ── nothing left behind
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from sipcore import events as ev
 from sipcore.message.message import Request, Response
 from sipcore.message.parse import parse_message
+from tests.sim.flow_watch import FlowWatch
 from tests.sim.world import Connection, End, World
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Watcher:
         self.two_flows = False
         """Whether there may be a second flow, which goes its own way and is no news."""
 
+        self.flows = FlowWatch(world, self.fail)
         self._opened_at = 0.0
         self._connected = self._probed = False
         self._excused_until = 0.0
@@ -84,6 +86,7 @@ class Watcher:
     def crashed(self) -> None:
         """The process is gone, and with it what it had in flight and what it had told."""
         self._failed_told = False
+        self.flows.forget()
         self._registered = ev.RegistrationState.UNREGISTERED
         self._refused_at = None
         self._not_before.clear()
@@ -105,6 +108,8 @@ class Watcher:
             self._sent(message, number, connection)
         elif not isinstance(message, Request) and message.is_final:
             self._answered(message, number)
+            if message.status == 200:
+                self.flows.registered(connection.flow)
 
     def _sent(self, register: Request, number: int, connection: Connection) -> None:
         reg_id = register.contacts[0].param("reg-id") or ""
@@ -115,6 +120,7 @@ class Watcher:
             self.fail(f"REGISTER {number} does not count up")
         self._highest = number
         self._unanswered[reg_id] = (number, connection)
+        self.flows.registering(connection.flow, removal=register.contacts[0].param("expires") == "0")
         self._world.note(f"> REGISTER {number} {reg_id}")
         not_before = self._not_before.get(reg_id, 0.0)
         if self._world.now < not_before - _SLACK_S and not self._excused:
@@ -134,6 +140,7 @@ class Watcher:
 
     def seen(self, thing: object) -> None:
         """Every effect and every event."""
+        self.flows.seen(thing)
         match thing:
             case ev.OpenFlow():
                 self._opening(thing)
