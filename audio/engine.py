@@ -14,13 +14,12 @@ import asyncio
 import dataclasses
 import logging
 import random
-import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from audio.codec import registry
-from audio.core import MediaCore, Samples
+from audio.core import MediaCore
 from audio.io.backend import BackendThread, DeviceBackend
 from audio.io.commands import (
     Activate,
@@ -46,6 +45,7 @@ from audio.io.events import (
     Levels,
 )
 from audio.io.keying import Keying
+from audio.io.names import UnknownHost, numeric
 from audio.io.probe import DeviceList, probe_devices
 from audio.io.realtime import RealtimeGuard, keep_heap_small
 from audio.io.recordings import Recordings
@@ -55,7 +55,7 @@ from audio.io.sockets import MediaSockets, NoMediaPort, bind_pair, is_numeric
 from audio.io.sound import SoundBackend
 from audio.io.thread import MediaThread
 from audio.io.tone import Channel
-from audio.io.wave import WaveMicrophone, WaveProblem, load_wave
+from audio.io.wave import WaveMicrophone, WaveProblem, wave_microphone
 from audio.session import MediaSession
 from audio.stream.loudness import factor_of
 from audio.stream.tones import ToneKind
@@ -266,8 +266,7 @@ class AudioEngine:
             sockets.close()
             raise _ended_early(call)
         self._thread.send(AddSession(MediaSession(call, core, microphone=microphone, ids=self._ids), sockets))
-        media = await self.equip(call, dtls=dtls, sdes=sdes)
-        if media is None:
+        if (media := await self.equip(call, dtls=dtls, sdes=sdes)) is None:
             raise _ended_early(call)
         return media
 
@@ -284,7 +283,7 @@ class AudioEngine:
             return None
         if certificate is not None:
             self._thread.send(Certify(call, certificate))
-            fingerprint, ice = certificate.fingerprint, self._ice_credentials()
+            fingerprint, ice = certificate.fingerprint, IceCredentials(self._ids.token(40), self._ids.token(128))
             entry.media = dataclasses.replace(entry.media, fingerprint=fingerprint, rtcp_mux=True, ice=ice)
         if crypto:
             entry.media = dataclasses.replace(entry.media, crypto=crypto)
@@ -310,12 +309,11 @@ class AudioEngine:
 
     async def _own_microphone(self) -> WaveMicrophone | None:
         """What a call speaks from in place of the shared microphone."""
-        match self.settings.choice(Role.MICROPHONE):
-            case WaveFile(path):
-                samples = await self._load_wave(path)
-                return WaveMicrophone(samples, self._rate) if samples is not None else None
-            case _:
-                return None
+        try:
+            return await wave_microphone(self.settings.choice(Role.MICROPHONE), self._rate)
+        except WaveProblem as problem:
+            self._deliver(AudioProblem(str(problem), Role.MICROPHONE))
+            return None
 
     async def rehome(self, call: str, local_address: str) -> LocalMedia | None:
         """The call's media from another local address, for the re-INVITE that tells of it; ``None`` if it is gone.
@@ -334,7 +332,7 @@ class AudioEngine:
             rtp_port=sockets.rtp_port,
             rtcp_port=sockets.rtcp_port,
             # RFC 8445 §2.4: other credentials are what makes an offer an ICE restart.
-            ice=self._ice_credentials() if entry.media.ice is not None else None,
+            ice=IceCredentials(self._ids.token(40), self._ids.token(128)) if entry.media.ice is not None else None,
         )
         self._thread.send(ReplaceSockets(call, sockets))
         return entry.media
@@ -414,41 +412,18 @@ class AudioEngine:
         figures = self._thread.statistics.get(self._active) if self._active is not None else None
         return Levels(figures.level_in_dbfs, figures.level_out_dbfs) if figures is not None else Levels()
 
-    async def recordings_finished(self, timeout_s: float = 5.0) -> bool:
-        """Whether the files of all calls that ended are complete, waiting up to ``timeout_s``."""
-        return await self.recordings.finished(timeout_s)
-
-    def _ice_credentials(self) -> IceCredentials:
-        return IceCredentials(self._ids.token(40), self._ids.token(128))
-
     def _bind(self, address: str, port: int | None) -> MediaSockets:
-        settings = self.settings
-        return bind_pair(
-            address, self._ids, port_min=settings.port_min, port_max=settings.port_max, dscp=settings.dscp, port=port
-        )
-
-    async def _load_wave(self, path: str) -> Samples | None:
-        try:
-            return await asyncio.to_thread(load_wave, path, self._rate)
-        except WaveProblem as problem:
-            self._deliver(AudioProblem(str(problem), Role.MICROPHONE))
-            return None
+        of = self.settings
+        return bind_pair(address, self._ids, port=port, port_min=of.port_min, port_max=of.port_max, dscp=of.dscp)
 
     async def _configure_by_name(self, call: str, parameters: MediaParameters) -> None:
         """An SDP may name the host (RFC 8866 §5.7); the media thread must not wait for a name server."""
-        family = socket.AF_INET6 if ":" in self._calls[call].address else socket.AF_INET
-        loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(parameters.remote_address, None, family=family, type=socket.SOCK_DGRAM)
-        except OSError as error:
-            sentence = Phrase(
-                "The far end's sound address {address} cannot be found ({why}).",
-                address=str(parameters.remote_address),
-                why=error.strerror or str(error),
-            )
-            self._deliver(AudioProblem(sentence))
-            return
-        self._thread.send(Configure(call, dataclasses.replace(parameters, remote_address=str(found[0][4][0]))))
+            found = await numeric(str(parameters.remote_address), beside=self._calls[call].address)
+        except UnknownHost as problem:
+            self._deliver(AudioProblem(str(problem)))
+        else:
+            self._thread.send(Configure(call, dataclasses.replace(parameters, remote_address=found)))
 
     # -------------------------------------------------------------------------------------------------- events
 

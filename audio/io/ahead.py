@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from audio.codec import registry
 from audio.core import MediaCore
 from audio.io.commands import Activate, AddSession, CloseSession, Configure, Mute
-from audio.io.realtime import RealtimeGuard, keep_one_arena
+from audio.io.realtime import RealtimeGuard, keep_heap_small
 from audio.io.sockets import bind_pair, is_numeric
 from audio.io.thread import MediaThread
 from audio.session import MediaSession
@@ -35,7 +35,7 @@ class SoundAhead:
     """A media thread with calls, for one :class:`~audio.engine.AudioEngine` to come."""
 
     def __init__(self, settings: AudioSettings, ids: IdSource) -> None:
-        keep_one_arena()
+        keep_heap_small()
         self._settings = settings
         self._ids = ids
         self._lock = threading.Lock()

@@ -74,7 +74,7 @@ class CallMediaEnded:
     call: str
     statistics: MediaStatistics
     recording: str | None = None
-    """The file its sound was recorded to; complete once :meth:`AudioEngine.recordings_finished` returns."""
+    """The file its sound was recorded to; complete once :meth:`Recordings.finished` returns."""
 
 
 AudioEvent = (

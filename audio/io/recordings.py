@@ -95,7 +95,7 @@ class Recordings:
         """Finish the file of :meth:`start`; the end of the call does that too."""
         self._thread.send(RecordBoth(call, None))
 
-    async def finished(self, timeout_s: float) -> bool:
+    async def finished(self, timeout_s: float = 5.0) -> bool:
         """Whether the files of all calls that ended are complete, waiting up to ``timeout_s``."""
         waiting, self._unfinished = self._unfinished, []
         for recording in waiting:

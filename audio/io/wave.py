@@ -9,6 +9,7 @@ own.
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from audio.core import SAMPLE_RATE, Samples, frame_rate, frame_samples
+from audio.io.settings import WaveFile
 from audio.stream.recorder import WavRecorder
 from audio.stream.resample import RateConverter
 from audio.stream.wavfile import read_wav
@@ -24,6 +26,8 @@ from sipcore.errors import ParseError, Phrase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from audio.io.settings import Choice
 
 _QUEUE_FRAMES = 50 * 60
 """How far the disk may lag behind: a minute."""
@@ -191,3 +195,12 @@ class WaveSpeaker:
                 why=str(error.strerror),
             )
         )
+
+
+async def wave_microphone(choice: Choice, rate: int) -> WaveMicrophone | None:
+    """A call's own microphone at ``rate`` where the user chose a file, read off the loop. Raises WaveProblem."""
+    match choice:
+        case WaveFile(path):
+            return WaveMicrophone(await asyncio.to_thread(load_wave, path, rate), rate)
+        case _:
+            return None

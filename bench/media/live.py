@@ -58,6 +58,9 @@ RATE = 8000
 _SETTLED_S = 3.0
 _CALLS = 5
 _WARM_UP_S = 2.0
+_LINGERING_S = 4.0
+"""After a call, until devices that are kept open for a next one are closed."""
+
 _SPEECH_S = 4.0
 _AFTER_CLIP_S = 1.2
 _CONSOLE_SIZE = (120, 40)
@@ -157,8 +160,12 @@ def signals(kind: type[Softphone]) -> Figures:
 
 
 def steady(kind: type[Softphone], seconds: float) -> Figures:
-    """How evenly it sends, and what it costs."""
-    with stage(kind) as (server, far, phone), tempfile.TemporaryDirectory() as name, call(far, phone):
+    """How evenly it sends, and what it costs; not in the first call of the day."""
+    with stage(kind) as (server, far, phone), tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        with call(far, phone):
+            time.sleep(_WARM_UP_S)
+        time.sleep(_LINGERING_S)
+        stack.enter_context(call(far, phone))
         wav = Path(name) / "speech.wav"
         write_wave(wav, np.tile(speech(_SPEECH_S), 60))
         server.play(wav)

@@ -120,7 +120,7 @@ async def _both_ways(pulse: SoundServer, tmp_path: Path, by: str) -> tuple[float
             await asyncio.to_thread(playing.wait, 20)
         await asyncio.sleep(1.0)
         far.engine.close_call("call")
-        await far.engine.recordings_finished()
+        await far.engine.recordings.finished()
         assert subject.events("lost") == []
         assert subject.events("problem") == []
     far_heard = read_wave(tmp_path / "far.wav") / 32768

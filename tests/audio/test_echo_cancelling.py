@@ -58,7 +58,7 @@ async def _test(pulse: SoundServer, tmp_path: Path) -> None:
             await asyncio.to_thread(playing.wait, 20)
         await asyncio.sleep(1.0)
         far.engine.close_call("call")
-        await far.engine.recordings_finished()
+        await far.engine.recordings.finished()
         assert subject.events("problem") == []
     heard = read_wave(tmp_path / "far.wav") / 32768
     in_room = room.stop()[round(before * RATE) :]

@@ -109,8 +109,8 @@ def test_speech_from_a_file_is_heard_in_a_file_both_ways(tmp_path: Path) -> None
             one.engine.close_call("call")
             other.engine.close_call("call")
             await until(lambda: one.of(CallMediaEnded) and other.of(CallMediaEnded), "both ended")
-            assert await one.engine.recordings_finished()
-            assert await other.engine.recordings_finished()
+            assert await one.engine.recordings.finished()
+            assert await other.engine.recordings.finished()
             (ended,) = one.of(CallMediaEnded)
             assert isinstance(ended, CallMediaEnded)
             assert ended.recording == f"{tmp_path}/one-out.wav"
@@ -141,7 +141,7 @@ def test_later_calls_are_recorded_to_numbered_files(tmp_path: Path) -> None:
                     phone.engine.configure(call, parameters(far.media))
                     await far.take_more(5)
                 phone.engine.close_call(call)
-            await phone.engine.recordings_finished()
+            await phone.engine.recordings.finished()
 
     asyncio.run(test())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ear.wav", "ear.wav-2"]

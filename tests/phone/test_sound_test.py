@@ -60,7 +60,7 @@ def test_one_hears_oneself_in_wideband(tmp_path: Path) -> None:
                     phases.append(phase)
                     await asyncio.sleep(0.05)
             assert set(phases) == {"recording", "playing"}
-            assert await engine.recordings_finished()
+            assert await engine.recordings.finished()
         finally:
             await engine.stop()
 

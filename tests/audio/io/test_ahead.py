@@ -89,7 +89,7 @@ def test_one_stream_from_before_the_engine_to_after_it(far_end: FarEnd, port: in
     sound.activate("call")
     before = far_end.heard()
     for number in range(2):  # a source is on probation until its second packet
-        said = dataclasses.replace(before, ssrc=7, sequence=1000 + number)
+        said = before._replace(ssrc=7, sequence=1000 + number)
         far_end.socket.sendto(said.serialise(), ("127.0.0.1", port))
     events: list[AudioEvent] = []
 

@@ -52,7 +52,7 @@ def test_left_is_said_and_right_is_heard(tmp_path: Path) -> None:
             files.append(await here.engine.recordings.start("second", tmp_path / "deep/er", "name", None))
             await until(lambda: sent(here, "second") >= 175, "three seconds and a half")
             here.engine.close_call("second")
-            assert await here.engine.recordings_finished()
+            assert await here.engine.recordings.finished()
 
     asyncio.run(test())
     assert files == [f"{tmp_path}/deep/er/name.wav", f"{tmp_path}/deep/er/name-2.wav"]
@@ -80,12 +80,12 @@ def test_a_recording_can_end_before_its_call_and_begin_again(tmp_path: Path) -> 
             first = await here.engine.recordings.start("call", tmp_path, "a", None)
             await until(lambda: sent(here, "call") >= 20, "packets")
             here.engine.recordings.stop("call")
-            assert await here.engine.recordings_finished()
+            assert await here.engine.recordings.finished()
             length = len(both(first)[0])
             second = await here.engine.recordings.start("call", tmp_path, "a", None)
             await until(lambda: sent(here, "call") >= 40, "packets")
             here.engine.close_call("call")
-            assert await here.engine.recordings_finished()
+            assert await here.engine.recordings.finished()
             assert len(both(first)[0]) == length > 0
             assert len(both(second)[0]) > 0
 
