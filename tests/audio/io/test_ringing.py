@@ -205,6 +205,7 @@ def test_a_call_that_rings_before_its_bell_is_read_goes_on_with_it(bells: dict[s
         async with running(replace(HEARING, ring_file=bells["ring_file"])) as phone:
             phone.engine.ringing.play(Channel.BELL, ToneKind.RING)
             await until(lambda: phone.engine.synthetic_speaker, "it rings")
+            await hear(phone, 0.25)
             await until(lambda: share(earpiece(phone)[-SAMPLE_RATE // 4 :], 700.0) > 0.95, "the bell of one's own")
 
     asyncio.run(test())
