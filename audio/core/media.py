@@ -273,8 +273,8 @@ class MediaCore:
     # -- time in ------------------------------------------------------------------------------------------------------
 
     def tick(self, now: float, microphone: Samples | None, *, over: Samples | None = None) -> Samples:
-        """20 ms of sound each way (``None``: no microphone); what is returned has :attr:`sample_rate` and is the
-        caller's.
+        """20 ms of sound each way (``None``: no microphone); what is returned has :attr:`sample_rate`, and must stay as
+        it is.
 
         The far end hears ``over`` even while the microphone is muted.
 

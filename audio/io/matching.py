@@ -45,6 +45,7 @@ _CORRECTION_MAX_PPM = 500.0
 _STALLED_S = 0.050
 _BLOCK_MS = 10.0
 _TICK_S = FRAME_MS / 1000
+_NOTHING: Samples = np.zeros(0, dtype=np.int16)
 
 
 class CaptureSource(Protocol):
@@ -296,7 +297,7 @@ class CaptureEnd:
         self._resampler = Resampler(self._source.rate, rate)
         self._ratio = self._source.rate / rate
         self._frame = frame_samples(rate)
-        self._pending = np.zeros(0, dtype=np.int16)
+        self._pending = _NOTHING
 
     def read(self, rate: int) -> Samples | None:
         """20 ms, or ``None`` while the device delivers nothing. A gap is bridged with silence just as long."""
@@ -305,15 +306,18 @@ class CaptureEnd:
         self._source.pump()
         if not self._primed and not self._prime():
             return None
-        while (short := self._frame - len(self._pending)) > 0:
+        pending, self._pending = self._pending, _NOTHING
+        while (short := self._frame - len(pending)) > 0:
             wanted = max(1, math.ceil(short * self._ratio))
             data = self._ring.read(min(wanted, self._ring.fill) or wanted)
             if data is None:
-                return self._bridge(short)
+                return self._bridge(pending, short)
             block = self._resampler.process(np.frombuffer(data, dtype=np.int16))
-            self._pending = np.concatenate([self._pending, block]) if len(self._pending) else block
+            pending = np.concatenate([pending, block]) if len(pending) else block
         self._starved = False
-        frame, self._pending = self._pending[: self._frame], self._pending[self._frame :]
+        frame = pending
+        if len(pending) > self._frame:
+            frame, self._pending = pending[: self._frame], pending[self._frame :]
         surplus = self._control.observe(self._ring.fill, self._source.reserve())
         if surplus > 0:
             self.piles += surplus > self._control.pile
@@ -327,14 +331,13 @@ class CaptureEnd:
         reserve = self._control.wanted / self._source.rate
         return reserve + self._resampler.delay_s + len(self._pending) / self._resampler.out_rate + _TICK_S
 
-    def _bridge(self, short: int) -> Samples | None:
-        """The ring is empty with ``short`` samples of the frame missing."""
+    def _bridge(self, rest: Samples, short: int) -> Samples | None:
+        """The ring is empty with ``short`` samples of the frame missing beside the ``rest``."""
         if not self._starved:
             # A device that has stopped altogether says nothing about how much reserve a running one needs.
             self._starved = True
             self.breaks += 1
             self._control.broke_up(round(short * self._ratio))
-        rest, self._pending = self._pending, self._pending[:0]
         return np.pad(rest, (0, short)) if len(rest) else None
 
     def pause(self) -> None:
@@ -343,7 +346,7 @@ class CaptureEnd:
         self._ring.skip(self._ring.fill)
         self._source.reserve()
         self._primed = False
-        self._pending = self._pending[:0]
+        self._pending = _NOTHING
 
     def _prime(self) -> bool:
         """What was stored before the call is nobody's to hear: start with one frame and the margin."""

@@ -4,7 +4,7 @@
     sink ◀─ server's buffer ◀─ socket ◀─ write, each tick ─ PlayoutEnd
 
 The media thread reads and writes the socket itself, never waiting: the server buffers, resamples and follows the
-user's choice of device. Ten times a second it is asked how much it holds, which is what clocks are matched by, and
+user's choice of device. Some times a second it is asked how much it holds, which is what clocks are matched by, and
 proves that it lives.
 """
 
@@ -30,7 +30,11 @@ _log = logging.getLogger(__name__)
 
 _RING_S = 0.5
 _ASK_EVERY = 5
-"""Pumps between two questions; a pump is a tick, or a tenth of a second while nothing is to be heard."""
+"""Pumps between two questions at first; a pump is a tick, or a tenth of a second while nothing is to be heard."""
+
+_ASK_EVERY_LATER = 10
+_SETTLED_PUMPS = 500
+"""By then clocks are matched, and what is asked and taken of the server costs more than it tells."""
 
 _QUESTION_TAG = 1_000_000
 _FLUSH_TAG = 1_000_001
@@ -132,7 +136,8 @@ class Link:
             _log.info("= the sound server's stream ended: %s", error)
             self.finished = True
         self._pumps += 1
-        return self._pumps % _ASK_EVERY == 0 and self._ask()
+        every = _ASK_EVERY if self._pumps <= _SETTLED_PUMPS else _ASK_EVERY_LATER
+        return self._pumps % every == 0 and self._ask()
 
     def send(self, data: bytes) -> bool:
         """Whether it left, or will: a server that takes nothing loses whole packets."""
@@ -251,10 +256,13 @@ class PulsePlayout:
         self._channel = opened.channel
         self._reserve: float | None = None
         self._dry = True
+        self._pumps = 0
 
     def pump(self) -> None:
-        """Take the server's news."""
-        self.link.pump()
+        """Take the server's news, later on at every second tick."""
+        self._pumps += 1
+        if self._pumps <= _SETTLED_PUMPS or self._pumps % 2:
+            self.link.pump()
 
     def reserve(self) -> float | None:
         """What server and device held before a frame was written; each figure is told once."""

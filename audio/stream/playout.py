@@ -34,6 +34,7 @@ Preview = Callable[[int, bytes], Samples | None]
 _UNITS_PER_SECOND = 8000
 _FAINT = 0.04  # of the loudness of late: -28 dB
 _PAUSE_TICKS = 4  # the closure of a plosive is shorter
+_NOTHING: Samples = np.zeros(0, dtype=np.int16)
 _FORGET_LOUDNESS = 0.997  # each block: a quarter in ten seconds
 
 
@@ -51,8 +52,8 @@ class Playout:
         self._shown: bytes | None = None  # the payload concealment was last led over to
         self._plc = PacketLossConcealer(rate)
         self._noise = ComfortNoise()
-        self._queue: Samples = np.zeros(0, dtype=np.int16)
-        self._past: Samples = np.zeros(0, dtype=np.int16)
+        self._queue: Samples = _NOTHING
+        self._past: Samples = _NOTHING
         self._steering = Steering()
         self._loudness = 0.0
         self._faint_ticks = 0
@@ -82,15 +83,18 @@ class Playout:
         return self.jitter.delay_s(now, len(self._queue) // self._scale)
 
     def read(self, now: float, count: int) -> Samples:
-        """The next ``count`` samples, due at ``now``. The array is the caller's."""
+        """The next ``count`` samples, due at ``now``. The array must stay as it is."""
         left_over = len(self._queue)
         self._frames = 0
         self._fill(now, count)
         if self._frames:
             self._steer(now, count, left_over)
-        block, self._queue = self._queue[:count], self._queue[count:]
+        block = self._queue
+        self._queue = _NOTHING
+        if len(block) > count:
+            block, self._queue = block[:count], block[count:]
         self._past = block
-        return block.copy()
+        return block
 
     def _fill(self, now: float, count: int) -> None:
         while len(self._queue) < count:

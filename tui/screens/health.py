@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tui.screens.settings import Sender
 
 POLL_S = 5.0
-_NAME_CELLS, _VALUE_CELLS, _TARGET_CELLS = 42, 11, 16
+_NAME_CELLS, _VALUE_CELLS, _TARGET_CELLS = 54, 11, 16
 
 
 def figure_rows(report: HealthReport, width: int = 80) -> list[Row]:
