@@ -283,7 +283,8 @@ class MediaCore:
         """
         if self._closed:
             return silence(self.sample_rate)
-        packets, digit = self._outbound.tick(now, microphone, over)
+        leaves = self._secure is None or self._secure.ready
+        packets, digit = self._outbound.tick(now, microphone, over, leaves=leaves)
         for packet in packets:
             self._send_rtp(packet)
         if digit:

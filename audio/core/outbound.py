@@ -111,9 +111,12 @@ class Outbound:
         return 0.0 if self._due is None else min(max(now - self._due + _FRAME_S, 0.0), 1.0)
 
     def tick(
-        self, now: float, microphone: Samples | None, over: Samples | None = None
+        self, now: float, microphone: Samples | None, over: Samples | None = None, *, leaves: bool = True
     ) -> tuple[list[RtpPacket], str | None]:
-        """The packets of this 20 ms, with ``over`` heard above the microphone, and a digit that has just been sent."""
+        """The packets of this 20 ms, with ``over`` heard above the microphone, and a digit that has just been sent.
+
+        Digits wait while nothing ``leaves``: an event whose beginning is lost may be taken for two.
+        """
         self._keep_time(now)
         sound = self._listen(microphone)
         if over is not None:
@@ -123,7 +126,7 @@ class Outbound:
         if codec is None or not self._sends:
             self.sender.advance(FRAME_UNITS)
             return [], None
-        if self._dtmf_payload_type is None or not self.dtmf.active:
+        if self._dtmf_payload_type is None or not self.dtmf.active or not leaves:
             if self._suppressor is None or self._noise_payload_type is None:
                 return self._audio(codec, sound), None
             return self._audio_or_noise(codec, sound, self._suppressor, self._noise_payload_type), None

@@ -3,7 +3,8 @@
     python -m bench.media.live PHONE PART [--seconds 20] [--runs 3] [--json]
 
     signals    200 → first RTP, far BYE → 200, hang-up → BYE: medians of short calls
-    steady     one call: RTP intervals, CPU, memory; beside busy loops; with Offhook's console attached
+    steady     one call: RTP intervals; beside busy loops; with Offhook's console attached
+    cost       one call: CPU, memory
     late       mouth → wire and wire → ear, whose sum is mouth → ear of two such phones; an echo; devices found idle
     long       memory and packets of a call of minutes
     quality    clips through networks, heard at the device, by PESQ: medians
@@ -160,16 +161,8 @@ def signals(kind: type[Softphone]) -> Figures:
 
 
 def steady(kind: type[Softphone], seconds: float) -> Figures:
-    """How evenly it sends, and what it costs; not in the first call of the day."""
-    with stage(kind) as (server, far, phone), tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        with call(far, phone):
-            time.sleep(_WARM_UP_S)
-        time.sleep(_LINGERING_S)
-        stack.enter_context(call(far, phone))
-        wav = Path(name) / "speech.wav"
-        write_wave(wav, np.tile(speech(_SPEECH_S), 60))
-        server.play(wav)
-        time.sleep(_WARM_UP_S)
+    """How evenly it sends, alone and beside others."""
+    with _talking(kind) as (far, phone):
         figures = {f"quiet: {name}": value for name, value in _pacing(far, phone, seconds).items()}
         burners = [multiprocessing.Process(target=burn, daemon=True) for _ in range(2)]
         for burner in burners:
@@ -183,6 +176,27 @@ def steady(kind: type[Softphone], seconds: float) -> Figures:
             watched = asyncio.run(_beside_console(far, phone, seconds))
             figures |= {f"console: {name}": value for name, value in watched.items()}
     return figures
+
+
+def cost(kind: type[Softphone], seconds: float) -> Figures:
+    """What a call takes."""
+    with _talking(kind) as (far, phone):
+        return _pacing(far, phone, seconds)
+
+
+@contextmanager
+def _talking(kind: type[Softphone]) -> Iterator[tuple[FarEnd, Softphone]]:
+    """In a call, not the first of the day, whose microphone hears speech."""
+    with stage(kind) as (server, far, phone), tempfile.TemporaryDirectory() as name:
+        with call(far, phone):
+            time.sleep(_WARM_UP_S)
+        time.sleep(_LINGERING_S)
+        with call(far, phone):
+            wav = Path(name) / "speech.wav"
+            write_wave(wav, np.tile(speech(_SPEECH_S), 60))
+            server.play(wav)
+            time.sleep(_WARM_UP_S)
+            yield far, phone
 
 
 def _pacing(far: FarEnd, phone: Softphone, seconds: float) -> Figures:
@@ -328,7 +342,7 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="bench.media.live")
     parser.add_argument("phone", choices=PHONES)
-    parser.add_argument("part", choices=("signals", "steady", "late", "quality", "long"))
+    parser.add_argument("part", choices=("signals", "steady", "cost", "late", "quality", "long"))
     parser.add_argument("--json", action="store_true", help="which it always is")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--runs", type=int, default=3)
@@ -339,6 +353,8 @@ def main() -> int:
             figures = signals(kind)
         case "steady":
             figures = steady(kind, arguments.seconds)
+        case "cost":
+            figures = cost(kind, arguments.seconds)
         case "late":
             figures = late(kind, arguments.runs)
         case "long":

@@ -7,6 +7,7 @@ to by all phones at once, at sound servers of their own. What cannot be measured
 from __future__ import annotations
 
 import json
+import statistics
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -73,6 +74,7 @@ def rows(phones: Sequence[str], *, quick: bool, minutes: float = 0.0) -> Iterato
     yield "Delay, through devices", _late(phones, runs)
     yield "The wire", _signals(phones)
     yield "In a call", _steady(phones, "8" if quick else "20")
+    yield "What a call costs", _cost(phones, 1 if quick else 5)
     yield "What is heard, through devices", _quality(phones, "1" if quick else "3")
     yield "Memory by what is loaded", _memory()
     yield "Sound devices that fail in a call", _faults()
@@ -110,10 +112,25 @@ def _steady(phones: Sequence[str], seconds: str) -> Iterator[Figure]:
         yield got.row(f"{title}RTP interval off by, p99", f"{key}: off p99, ms", "ms", p99, note=note)
         yield got.row(f"{title}RTP interval off by, worst", f"{key}: off worst, ms", "ms", worst)
         yield got.row(f"{title}packets missing", f"{key}: missing", "", "<= 0", digits=0)
-    baresip = got.of("baresip", "quiet: CPU %") if "baresip" in phones else None
-    target = "" if baresip is None else f"<= {2 * baresip:.1f}"
-    yield got.row("CPU of one core", "quiet: CPU %", "%", target, digits=1, note="target: twice baresip's")
-    yield got.row("PSS", "quiet: PSS MB", "MB", "<= 45", digits=1)
+
+
+def _cost(phones: Sequence[str], rounds: int) -> Iterator[Figure]:
+    """In turns, and medians: what else the machine does, and how fast it is, changes within a minute."""
+    got = [Measured("cost", phones, "--seconds", "10") for _ in range(rounds)]
+
+    def median(phone: str, key: str) -> float | None:
+        found = [value for one in got if (value := one.of(phone, key)) is not None]
+        return statistics.median(found) if found else None
+
+    baresip = median("baresip", "CPU %") if "baresip" in phones else None
+    twice = "" if baresip is None else f"<= {2 * baresip:.1f}"
+    for title, key, unit, target, note in (
+        ("CPU of one core", "CPU %", "%", twice, "target: twice baresip's"),
+        ("PSS", "PSS MB", "MB", "<= 45", ""),
+    ):
+        others = {PHONES[name].title: median(name, key) for name in phones if name != "offhook"}
+        value = median("offhook", key)
+        yield Figure(title=title, value=value, unit=unit, target=target, digits=1, note=note, others=others)
 
 
 def _quality(phones: Sequence[str], clips: str) -> Iterator[Figure]:

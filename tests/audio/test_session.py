@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from audio.core import DtmfReceived, DtmfSent
 from sipcore.media import Profile
 from tests.audio.secure.calling import Call
 
@@ -35,3 +36,19 @@ def test_a_call_whose_handshake_is_lost_is_not_settled() -> None:
     call.talk(1.0)
     assert not call.alice.session.settled
     assert not call.bob.session.settled
+
+
+def test_digits_wait_for_the_keys() -> None:
+    """Sent as the call is answered: none is lost, and none begins in its middle."""
+    call = Call(Profile.UDP_TLS_RTP_SAVPF)
+    call.tamper = lambda _, transmit: [] if 19 < transmit.data[0] < 64 else [transmit.data]
+    call.negotiate()
+    assert call.alice.session.core.send_dtmf("12#", call.now)
+    call.talk(0.3)
+    call.tamper = lambda _, transmit: [transmit.data]
+    call.talk(3.0)
+    heard = [event.digit for event in call.bob.events if isinstance(event, DtmfReceived)]
+    sent = [event.digit for event in call.alice.events if isinstance(event, DtmfSent)]
+    assert heard == sent == ["1", "2", "#"]
+    lengths = [event.duration_ms for event in call.bob.events if isinstance(event, DtmfReceived)]
+    assert lengths == [100, 100, 100]
