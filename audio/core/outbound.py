@@ -39,6 +39,9 @@ _FRAME_S = FRAME_MS / 1000
 _LOST_TIME_S = 0.5
 """A thread later than this does not catch up: the time is skipped on the wire too."""
 
+_LEAD_TICKS = 5
+"""Of sound before the first digit: Asterisk's Answer waits for sound, and passes a digit that comes before on twice."""
+
 _MUTE_NOISE = noise.encode(-69.0)
 """-69 dBFS: a line that is up and a voice that is not there; what is much fainter is lost in A-law's first step."""
 
@@ -69,6 +72,7 @@ class Outbound:
         self._noise_payload_type: int | None = None
         self._packet_samples = frame_samples(SAMPLE_RATE)
         self._sends = False
+        self._lead = _LEAD_TICKS
         self._pending: Samples = np.zeros(0, dtype=np.int16)
         self._noise = noise.ComfortNoise()
         self._due: float | None = None
@@ -115,7 +119,8 @@ class Outbound:
     ) -> tuple[list[RtpPacket], str | None]:
         """The packets of this 20 ms, with ``over`` heard above the microphone, and a digit that has just been sent.
 
-        Digits wait while nothing ``leaves``: an event whose beginning is lost may be taken for two.
+        Digits wait while nothing ``leaves``, since an event without its beginning may be taken for two, and until some
+        sound has left.
         """
         self._keep_time(now)
         sound = self._listen(microphone)
@@ -126,7 +131,8 @@ class Outbound:
         if codec is None or not self._sends:
             self.sender.advance(FRAME_UNITS)
             return [], None
-        if self._dtmf_payload_type is None or not self.dtmf.active or not leaves:
+        self._lead -= leaves and self._lead > 0
+        if self._dtmf_payload_type is None or not self.dtmf.active or not leaves or self._lead:
             if self._suppressor is None or self._noise_payload_type is None:
                 return self._audio(codec, sound), None
             return self._audio_or_noise(codec, sound, self._suppressor, self._noise_payload_type), None

@@ -225,15 +225,23 @@ def test_a_recorder_gets_what_is_sent_and_hears_over_mute() -> None:
 def test_digits_take_the_place_of_audio() -> None:
     """RFC 4733: while an event is sent no audio is, and the sequence goes on through both."""
     core = configured()
-    ticks(core, 3)
-    assert core.send_dtmf("7", 0.06)
-    packets = rtp_of(ticks(core, 20, start=0.06))
+    ticks(core, 5)
+    assert core.send_dtmf("7", 0.1)
+    packets = rtp_of(ticks(core, 20, start=0.1))
     kinds = [packet.payload_type for packet in packets]
     assert kinds == [101] * 7 + [0] * 13
     numbers = [packet.sequence for packet in packets]
     assert [(b - a) & 0xFFFF for a, b in itertools.pairwise(numbers)] == [1] * 19
     assert (packets[7].timestamp - packets[0].timestamp) & 0xFFFFFFFF == 7 * 160
     assert core.events() == [DtmfSent("7")]
+
+
+def test_the_first_digit_comes_after_some_sound() -> None:
+    """A PBX that has just answered may pass a digit on twice that comes before any."""
+    core = configured()
+    assert core.send_dtmf("7", 0.0)
+    kinds = [packet.payload_type for packet in rtp_of(ticks(core, 20))]
+    assert kinds == [0] * 4 + [101] * 7 + [0] * 9
 
 
 def test_digits_are_refused_where_they_cannot_be_sent() -> None:
