@@ -75,6 +75,10 @@ class CaptureSource(Protocol):
         """Put what has come in the ring, if nobody else does; never waits."""
         ...
 
+    def begin(self) -> None:
+        """Nothing has been read for a while, and now will be."""
+        ...
+
     def reserve(self) -> float | None:
         """What was spoken and not yet read, just after a read; ``None`` where that is not known now."""
         ...
@@ -143,6 +147,9 @@ class CallbackCapture:
 
     def pump(self) -> None:
         """The callback does it."""
+
+    def begin(self) -> None:
+        """The callback knows no pauses."""
 
     def reserve(self) -> float | None:
         """The ring's, and what has entered the device since the callback."""
@@ -226,14 +233,18 @@ class ReserveControl:
         Says how many samples to throw away now; negative: how much silence to put in; mostly 0.
         """
         if fill - self.wanted > self.pile:
-            self._settling = _SETTLING_WINDOWS
-            self._start_window(_FIRST_WINDOW_TICKS)
+            self.begin()
             return fill - self.wanted
         if reserve is not None:
             self._sum += reserve
             self._count += 1
         self._ticks_left -= 1
         return self._steer() if self._ticks_left <= 0 else 0
+
+    def begin(self) -> None:
+        """Sound begins, or begins again: what was learnt holds, and cuts are not heard yet."""
+        self._settling = _SETTLING_WINDOWS
+        self._start_window(_FIRST_WINDOW_TICKS)
 
     def _steer(self) -> int:
         """At the end of a window."""
@@ -356,6 +367,8 @@ class CaptureEnd:
             return False
         self.drained += self._ring.skip(surplus)
         self._primed = True
+        self._source.begin()
+        self._control.begin()
         return True
 
 
@@ -385,6 +398,7 @@ class PlayoutEnd:
         if self._underruns is None:
             # Until now the device was fed silence; sound starts with the reserve in front of it.
             self._target.begin()
+            self._control.begin()
             self._underruns = self._target.underruns
             self._target.write(bytes(2 * max(0, self._control.wanted - self._target.fill)))
         if (rate := frame_rate(frame)) != self._resampler.in_rate:

@@ -115,6 +115,10 @@ class Link:
         self.pumped_at = self.heard_at = time.monotonic()
         """When it was last listened to, and when it last said something."""
 
+    def begin(self) -> None:
+        """Sound begins, or begins again: ask often for a while."""
+        self._pumps %= _ASK_EVERY
+
     def pump(self) -> bool:
         """Take what the server has sent; whether it was asked how much it holds, which is time now and then."""
         if self.finished:
@@ -219,6 +223,10 @@ class PulseCapture:
         if self.link.pump():
             self._taken_when_asked = self.ring.taken + self.ring.overruns
 
+    def begin(self) -> None:
+        """What is read next is the first for a while."""
+        self.link.begin()
+
     def reserve(self) -> float | None:
         """What was spoken and not yet read when the server was last asked; each figure is told once."""
         reserve, self._reserve = self._reserve, None
@@ -286,6 +294,8 @@ class PulsePlayout:
         """What is written next is the first for a while."""
         self._dry = True
         self.fill = 0
+        self._pumps = 0
+        self.link.begin()
 
     def heard(self, samples: bytes) -> None:
         """No such thing here."""

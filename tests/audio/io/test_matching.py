@@ -212,3 +212,16 @@ def test_after_a_pause_the_microphone_starts_with_the_present() -> None:
     frame = end.read(8000)
     assert frame is not None
     assert np.abs(frame[40:]).max() < 200
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_sound_that_begins_again_is_cut_to_measure_at_once(again: bool) -> None:
+    """In the midst of a call ten milliseconds too many are not worth a cut; a new call does not inherit them."""
+    control = ReserveControl(RATE)
+    for _ in range(500):
+        assert control.observe(control.wanted, float(control.wanted)) == 0
+    if again:
+        control.begin()
+    late = control.wanted + RATE * 0.010
+    cuts = [cut for _ in range(50) if (cut := control.observe(control.wanted, late))]
+    assert [cut / RATE for cut in cuts[:1]] == ([pytest.approx(0.010, abs=0.001)] if again else [])
