@@ -1,6 +1,6 @@
 """The invariant of two flows: when one is found dead, the other is asked for a sign of life in that very moment.
 
-FlowWatch.seen ── effects, and Lost for a connection that ended without us ──▶ a flow that is left and was not asked
+FlowWatch.seen ── effects, Lost for a connection that ended without us, and Heard ──▶ a flow that is left and not asked
 """
 
 from __future__ import annotations
@@ -26,6 +26,13 @@ class Lost:
     flow: ev.FlowId
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The stack is about to read what has come by a flow."""
+
+    flow: ev.FlowId
+
+
 class FlowWatch:
     """Watches those flows of one phone that are registered; ``fail`` raises."""
 
@@ -34,6 +41,9 @@ class FlowWatch:
         self._fail = fail
         self._asked_at: dict[ev.FlowId, float] = {}
         """When something was last sent, by flows."""
+
+        self._waiting: set[ev.FlowId] = set()
+        """Flows that were asked and have said nothing since: they are in doubt already."""
 
         self._doubted_at: dict[ev.FlowId, float] = {}
         self._let_go: set[ev.FlowId] = set()
@@ -45,6 +55,7 @@ class FlowWatch:
             self._forget(flow)
         else:
             self._let_go.discard(flow)
+            self._waiting.add(flow)
 
     def registered(self, flow: ev.FlowId) -> None:
         """A REGISTER by ``flow`` was accepted."""
@@ -54,6 +65,7 @@ class FlowWatch:
     def _forget(self, flow: ev.FlowId) -> None:
         self._asked_at.pop(flow, None)
         self._doubted_at.pop(flow, None)
+        self._waiting.discard(flow)
 
     def seen(self, thing: object) -> None:
         """Every effect, and :class:`Lost`."""
@@ -62,6 +74,10 @@ class FlowWatch:
             case ev.Transmit(flow=flow) | ev.PingFlow(flow=flow) if flow in self._asked_at:
                 self._asked_at[flow] = self._world.now
                 self._doubted_at.pop(flow, None)
+                if isinstance(thing, ev.PingFlow):
+                    self._waiting.add(flow)
+            case Heard(flow=flow):
+                self._waiting.discard(flow)
             case ev.CloseFlow(flow=flow, reason=reason):
                 self._gone(flow, dead=reason.startswith(_FOUND_DEAD))
             case Lost(flow=flow):
@@ -74,7 +90,13 @@ class FlowWatch:
         self._forget(flow)
         if served and dead:
             now = self._world.now
-            self._doubted_at.update({other: now for other, asked_at in self._asked_at.items() if asked_at < now})
+            self._doubted_at.update(
+                {
+                    other: now
+                    for other, asked_at in self._asked_at.items()
+                    if asked_at < now and other not in self._waiting
+                }
+            )
 
     def look(self) -> None:
         """Fail where the moment for a question has passed."""
@@ -87,4 +109,5 @@ class FlowWatch:
         self.look()
         self._asked_at.clear()
         self._doubted_at.clear()
+        self._waiting.clear()
         self._let_go.clear()

@@ -21,7 +21,7 @@ from sipcore.ids import IdSource
 from sipcore.media import LocalMedia
 from sipcore.stack import Stack, StackSnapshot
 from tests.sim.call import Phase
-from tests.sim.flow_watch import Lost
+from tests.sim.flow_watch import Heard, Lost
 from tests.sim.line import Line
 from tests.sim.world import PING, Connection, End, Wire, World
 
@@ -429,6 +429,7 @@ class SimPhone:
             if self._flows.get(connection.flow) is connection:
                 self._note_invite(data)
                 self._watch_message(connection, End.PBX, data)
+                self._watch(Heard(connection.flow))
                 self.stack.receive(data, connection.flow, now)
 
         self.run(receive)
@@ -436,6 +437,7 @@ class SimPhone:
     def connection_pinged(self, connection: Connection) -> None:
         """A pong came in."""
         if self._flows.get(connection.flow) is connection:
+            self._watch(Heard(connection.flow))
             self.run(lambda now: self.stack.flow_pong(connection.flow, now))
 
     def connection_closed(self, connection: Connection, reason: str) -> None:
