@@ -131,7 +131,8 @@ class Outbound:
         if codec is None or not self._sends:
             self.sender.advance(FRAME_UNITS)
             return [], None
-        self._lead -= leaves and self._lead > 0
+        if leaves and self._lead:
+            self._lead -= 1
         if self._dtmf_payload_type is None or not self.dtmf.active or not leaves or self._lead:
             if self._suppressor is None or self._noise_payload_type is None:
                 return self._audio(codec, sound), None
