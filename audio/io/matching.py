@@ -39,9 +39,11 @@ _PILE_MS = 60.0
 _SURPLUS_MS = 15.0
 _FIRST_SURPLUS_MS = 2.0
 _DEAD_ZONE_MS = (-0.5, 1.5)
-_PPM_PER_MS = 45.0
-_PPM_PER_MS_WINDOW = 1.0
-_CORRECTION_MAX_PPM = 500.0
+_PPM_PER_MS = 140.0
+_PPM_PER_MS_WINDOW = 10.0
+_CORRECTION_MAX_PPM = 2000.0
+"""A crystal needs a tenth; a server's sink of software, and a desktop's far away, have been seen to need half."""
+
 _STALLED_S = 0.050
 _BLOCK_MS = 10.0
 _TICK_S = FRAME_MS / 1000
@@ -206,6 +208,7 @@ class ReserveControl:
         self._count = 0
         self._ticks_left = _FIRST_WINDOW_TICKS
         self._broke = False
+        self._short = False
         self._settling = _SETTLING_WINDOWS
         self._drift_ppm = 0.0
         self.correction_ppm = 0.0
@@ -222,8 +225,14 @@ class ReserveControl:
         return self._samples(_PILE_MS)
 
     def broke_up(self, missing: int) -> None:
-        """So many samples were needed and not there: from now on keep half as many more."""
+        """So many samples were needed and not there: from now on keep half as many more.
+
+        Unless there was less than wanted already: then that is what is to be seen to, and soon.
+        """
         self._broke = True
+        if self._short:
+            self._ticks_left = min(self._ticks_left, _FIRST_WINDOW_TICKS)
+            return
         step_ms = min(max(missing * 500 / self._rate, _MARGIN_STEP_MIN_MS), _MARGIN_STEP_MAX_MS)
         self._margin_ms = min(self._margin_ms + step_ms, _MARGIN_MAX_MS)
 
@@ -248,6 +257,7 @@ class ReserveControl:
 
     def _steer(self) -> int:
         """At the end of a window."""
+        broke_short = self._broke and self._short
         if not self._broke:
             self._margin_ms = max(self._margin_ms - _MARGIN_DECAY_MS, _MARGIN_MIN_MS)
         reserve = self._sum / self._count if self._count else None
@@ -258,9 +268,10 @@ class ReserveControl:
         # Where sound has only just begun nobody hears a cut; later one has to be worth it.
         settling = self._settling > 0
         self._settling -= settling
-        if excess_ms > (_FIRST_SURPLUS_MS if settling else _SURPLUS_MS) or (
-            settling and excess_ms < -_FIRST_SURPLUS_MS
-        ):
+        # Nor is a little more silence heard where sound breaks up; without it it would break up again and again.
+        self._short = excess_ms < -_FIRST_SURPLUS_MS
+        if excess_ms > (_FIRST_SURPLUS_MS if settling else _SURPLUS_MS) or (self._short and (settling or broke_short)):
+            self._short = False
             if settling:
                 self._start_window(_FIRST_WINDOW_TICKS)
             return self._samples(excess_ms)
@@ -333,6 +344,8 @@ class CaptureEnd:
         if surplus > 0:
             self.piles += surplus > self._control.pile
             self.drained += self._ring.skip(surplus)
+        elif surplus < 0:
+            self._pending = np.pad(self._pending, (0, round(-surplus / self._ratio)))
         self._resampler.correction_ppm = self._control.correction_ppm
         return frame
 

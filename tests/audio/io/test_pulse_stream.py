@@ -132,9 +132,9 @@ def test_a_sink_found_asleep_plays_the_present_when_it_wakes() -> None:
 
 
 @pytest.mark.parametrize("fixed_ms", [0, 150])
-@pytest.mark.parametrize("ppm", [-200.0, 200.0])
+@pytest.mark.parametrize("ppm", [-800.0, -200.0, 200.0, 800.0])
 def test_drift_is_absorbed_both_ways(ppm: float, fixed_ms: int) -> None:
-    """A minute at 200 ppm is 12 ms; a headset's radio link is no reserve."""
+    """A minute at 200 ppm is 12 ms, null sinks run up to 800 ppm fast, and a headset's radio link is no reserve."""
     source, sink = VirtualSource(_spoken, ppm, fixed_s=fixed_ms / 1000), VirtualSink(ppm, fixed_s=fixed_ms / 1000)
     capture, _ = _listen(source, 60.0)
     playout = _play(sink, 60.0)
@@ -142,6 +142,18 @@ def test_drift_is_absorbed_both_ways(ppm: float, fixed_ms: int) -> None:
     assert capture.drained <= RATE * 0.030
     assert playout.drained <= RATE * 0.030
     assert sink.waiting <= RATE * 0.045
+
+
+@pytest.mark.parametrize("ppm", [-6000.0, 6000.0])
+def test_a_clock_beyond_correction_costs_a_gap_now_and_then_and_no_delay(ppm: float) -> None:
+    """What 2,000 ppm do not absorb is 4 ms a second: one gap makes up for several of them."""
+    source, sink = VirtualSource(_spoken, ppm), VirtualSink(ppm)
+    capture, _ = _listen(source, 60.0)
+    playout = _play(sink, 60.0)
+    assert max(capture.breaks, playout.breaks) <= 60
+    assert capture.delay_s <= 0.060
+    assert playout.delay_s <= 0.060
+    assert sink.waiting <= RATE * 0.060
 
 
 def _largest_jump_ms(heard: Samples, sent: Samples, first_s: int, last_s: int) -> tuple[float, float]:
