@@ -181,7 +181,9 @@ class MediaSession:
     def receive_untrusted(self, data: bytes, source: Address, kind: TransmitKind, now: float) -> None:
         """A datagram of the RTP or the RTCP socket, to whom it is for (RFC 7983 §7). Never raises for what is in it."""
         what = classify_untrusted(data)
-        if what is DatagramKind.DTLS and self._certificate is not None:
+        if what is DatagramKind.RTP and kind is TransmitKind.RTP:
+            self.core.receive_rtp(data, source, now)
+        elif what is DatagramKind.DTLS and self._certificate is not None:
             self._keys().receive_dtls_untrusted(data, source, kind, now)
         elif what in (DatagramKind.STUN, DatagramKind.TURN_CHANNEL) and self._transport is not None:
             for inner, sender in self._transport.receive_untrusted(data, source, kind, now):

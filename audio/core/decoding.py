@@ -85,7 +85,7 @@ class Decoders:
     def decode(self, payload_type: int, payload: bytes) -> Samples:
         """The sound of a packet whose turn has come."""
         ahead = self._ahead
-        if any(shown is payload for shown, _ in ahead):
+        if ahead and any(shown is payload for shown, _ in ahead):
             while True:
                 shown, sound = ahead.popleft()
                 if shown is payload:

@@ -200,7 +200,7 @@ class MediaCore:
             return
         match classify_untrusted(data):
             case DatagramKind.RTP:
-                self._receive_rtp(data, source, now)
+                self.receive_rtp(data, source, now)
             case DatagramKind.RTCP:
                 self.receive_rtcp(data, source, now)
             case DatagramKind.STUN | DatagramKind.DTLS | DatagramKind.TURN_CHANNEL:
@@ -229,7 +229,10 @@ class MediaCore:
             if ssrc == self._gate.ssrc:
                 self._events.append(RemoteByeReceived(ssrc))
 
-    def _receive_rtp(self, data: bytes, source: Address, now: float) -> None:
+    def receive_rtp(self, data: bytes, source: Address, now: float) -> None:
+        """A datagram that is RTP by its first octets, from the RTP socket. Never raises for what is in it."""
+        if self._closed:
+            return
         if self._parameters is None:
             self._discarded += 1
             return
@@ -252,7 +255,8 @@ class MediaCore:
             self._events.append(RemoteAddressChanged(source))
         self._heard(now)
         for held, arrival in admitted:
-            self._report_digits(self._inbound.receive(held, arrival))
+            if digits := self._inbound.receive(held, arrival):
+                self._report_digits(digits)
 
     def _unprotected(self, data: bytes, *, rtcp: bool) -> bytes:
         secure = self._secure
@@ -289,7 +293,8 @@ class MediaCore:
             self._send_rtp(packet)
         if digit:
             self._events.append(DtmfSent(digit))
-        self._report_digits(self._inbound.expire_digits(now))
+        if digits := self._inbound.expire_digits(now):
+            self._report_digits(digits)
         self._watch_silence(now)
         if now >= self._quality.due:
             self._quality.add(now, self._counters())
@@ -334,6 +339,8 @@ class MediaCore:
 
     def events(self) -> list[MediaEvent]:
         """Drain what happened."""
+        if not self._events:
+            return []
         drained = list(self._events)
         self._events.clear()
         return drained

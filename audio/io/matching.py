@@ -204,6 +204,12 @@ class ReserveControl:
         self._rate = rate
         self._base_ms = base_ms
         self._margin_ms = first_margin_ms
+        self.wanted = self._samples(base_ms + first_margin_ms)
+        """The reserve steered to, in samples."""
+
+        self.pile = self._samples(_PILE_MS)
+        """So much more than wanted is a pile and not jitter."""
+
         self._sum = 0.0
         self._count = 0
         self._ticks_left = _FIRST_WINDOW_TICKS
@@ -213,16 +219,6 @@ class ReserveControl:
         self._drift_ppm = 0.0
         self.correction_ppm = 0.0
         """How much faster than nominal the reserve has to shrink; negative: grow."""
-
-    @property
-    def wanted(self) -> int:
-        """The reserve steered to, in samples."""
-        return self._samples(self._base_ms + self._margin_ms)
-
-    @property
-    def pile(self) -> int:
-        """So much more than wanted is a pile and not jitter."""
-        return self._samples(_PILE_MS)
 
     def broke_up(self, missing: int) -> None:
         """So many samples were needed and not there: from now on keep half as many more.
@@ -234,7 +230,7 @@ class ReserveControl:
             self._ticks_left = min(self._ticks_left, _FIRST_WINDOW_TICKS)
             return
         step_ms = min(max(missing * 500 / self._rate, _MARGIN_STEP_MIN_MS), _MARGIN_STEP_MAX_MS)
-        self._margin_ms = min(self._margin_ms + step_ms, _MARGIN_MAX_MS)
+        self._keep(min(self._margin_ms + step_ms, _MARGIN_MAX_MS))
 
     def observe(self, fill: int, reserve: float | None) -> int:
         """Take one tick's ``fill``, in whole blocks, and the smooth ``reserve`` if it is known just now.
@@ -259,7 +255,7 @@ class ReserveControl:
         """At the end of a window."""
         broke_short = self._broke and self._short
         if not self._broke:
-            self._margin_ms = max(self._margin_ms - _MARGIN_DECAY_MS, _MARGIN_MIN_MS)
+            self._keep(max(self._margin_ms - _MARGIN_DECAY_MS, _MARGIN_MIN_MS))
         reserve = self._sum / self._count if self._count else None
         self._start_window(_WINDOW_TICKS)
         if reserve is None:
@@ -280,6 +276,10 @@ class ReserveControl:
         self._drift_ppm = _limited(self._drift_ppm + outside_ms * _PPM_PER_MS_WINDOW)
         self.correction_ppm = _limited(self._drift_ppm + outside_ms * _PPM_PER_MS)
         return 0
+
+    def _keep(self, margin_ms: float) -> None:
+        self._margin_ms = margin_ms
+        self.wanted = self._samples(self._base_ms + margin_ms)
 
     def _start_window(self, ticks: int) -> None:
         self._sum = 0.0

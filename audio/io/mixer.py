@@ -124,6 +124,8 @@ class Mixer:
 
     def tone(self, role: Role, rate: int) -> Samples | None:
         """20 ms of everything that sounds on a device beside the far end, at ``rate`` and before any volume."""
+        if not self._tones:
+            return None
         sound: Samples | None = None
         ended: Channel | None = None
         for channel, source in self._tones.items():

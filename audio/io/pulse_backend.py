@@ -85,8 +85,8 @@ class _Session:
             if not data:
                 raise ConnectionResetError
             found: Reader | None = None
-            for packet in self.reader.receive_untrusted(data):
-                found = found or (self._answer(packet.payload) if packet.channel == INVALID else None)
+            for channel, payload in self.reader.receive_untrusted(data):
+                found = found or (self._answer(payload) if channel == INVALID else None)
             if found is not None:
                 return found
 

@@ -127,8 +127,7 @@ class Link:
         try:
             while data := self._socket.recv(_RECEIVE_BYTES):
                 self.heard_at = self.pumped_at
-                for packet in self._reader.receive_untrusted(data):
-                    self._receive(packet)
+                self._receive(self._reader.receive_untrusted(data))
                 if len(data) < _RECEIVE_BYTES:
                     break
             else:
@@ -169,14 +168,19 @@ class Link:
         command = Command.GET_RECORD_LATENCY if self._captures else Command.GET_PLAYBACK_LATENCY
         return self.send(Writer(command, _QUESTION_TAG).u32(self._channel).time(time.time()).packet())
 
-    def _receive(self, packet: Packet) -> None:
-        if packet.channel != INVALID:
-            self._owner.heard(packet.payload)
-            return
-        # Requests come with every piece, and sound is sent whether asked for or not.
-        if packet.payload[1:5] == _REQUEST:
-            return
-        reader = Reader(packet.payload)
+    def _receive(self, packets: list[Packet]) -> None:
+        pieces = []
+        for channel, payload in packets:
+            if channel != INVALID:
+                pieces.append(payload)
+            # Requests come with every piece, and sound is sent whether asked for or not.
+            elif payload[1:5] != _REQUEST:
+                self._obey(payload)
+        if pieces:
+            self._owner.heard(b"".join(pieces))
+
+    def _obey(self, payload: bytes) -> None:
+        reader = Reader(payload)
         command, tag = reader.head()
         if command == Command.REPLY and tag == _QUESTION_TAG:
             self._answered(reader)

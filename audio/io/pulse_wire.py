@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import enum
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from sipcore.errors import ParseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 VERSION = 20
 INVALID = 0xFFFFFFFF
@@ -52,11 +52,8 @@ class Command(enum.IntEnum):
     RECORD_STREAM_KILLED = 65
 
 
-class Packet(NamedTuple):
-    """One packet: a command where ``channel`` is :data:`INVALID`, else sound."""
-
-    channel: int
-    payload: bytes
+Packet = tuple[int, bytes]
+"""Channel and payload: a command where the channel is :data:`INVALID`, else sound."""
 
 
 class PacketReader:
@@ -65,22 +62,24 @@ class PacketReader:
     def __init__(self) -> None:
         self._rest = b""
 
-    def receive_untrusted(self, data: bytes) -> Iterator[Packet]:
+    def receive_untrusted(self, data: bytes) -> list[Packet]:
         """Every packet that ``data`` completes. ParseError when this is no such stream; it cannot be used again."""
         data = self._rest + data if self._rest else data
-        place = 0
-        while len(data) - place >= _PACKET.size:
+        packets: list[Packet] = []
+        place, whole, header = 0, len(data), _PACKET.size
+        while place + header <= whole:
             length, channel, _, _, flags = _PACKET.unpack_from(data, place)
             if length > _PAYLOAD_MAX:
                 raise ParseError(f"a packet of {length} bytes from the sound server")
             if flags & 0xFF000000:
                 raise ParseError("shared memory was not agreed on with the sound server")
-            end = place + _PACKET.size + length
-            if end > len(data):
+            end = place + header + length
+            if end > whole:
                 break
-            yield Packet(channel, data[place + _PACKET.size : end])
+            packets.append((channel, data[place + header : end]))
             place = end
         self._rest = data[place:]
+        return packets
 
 
 def sound(channel: int, samples: bytes, *, at_once: bool) -> bytes:

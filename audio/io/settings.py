@@ -20,7 +20,7 @@ DEFAULT_PORT_MAX = 32766
 _WAVE_PREFIX = "wav:"
 
 
-class Role(enum.Enum):
+class Role(enum.StrEnum):
     """What a sound device is used for; the values are the configuration's keys."""
 
     MICROPHONE = "input"

@@ -184,8 +184,10 @@ class MediaThread:
         self._handle_timeouts()
 
     def _deadline(self) -> float | None:
+        if self._next_tick is not None:
+            return self._next_tick  # what a call has to do beside its sound can wait for the next
         deadlines = [call.session.next_timeout() for call in self._calls.values()]
-        deadlines.append(self._next_look if self._next_tick is None else self._next_tick)
+        deadlines.append(self._next_look)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     # ---------------------------------------------------------------------------------------------- commands

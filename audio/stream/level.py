@@ -24,19 +24,24 @@ class LevelMeter:
         self._window_s = window_s
         self._power = 0.0
         self._waiting: list[NDArray[np.int16]] = []
+        self._size = 0  # of those that wait
 
     def add(self, samples: NDArray[np.int16]) -> None:
         """Meter a block, which must stay as it is."""
-        if len(samples):
-            self._waiting.append(samples)
+        if len(samples) != self._size:
+            self._meter()
+            self._size = len(samples)
+        self._waiting.append(samples)
         if len(self._waiting) >= _AT_ONCE:
             self._meter()
 
     def _meter(self) -> None:
-        for samples in self._waiting:
-            block = samples.astype(np.float32)
-            share = 1.0 - math.exp(-len(block) / self.sample_rate / self._window_s)
-            self._power += (float(block.dot(block)) / len(block) - self._power) * share
+        count, size = len(self._waiting), self._size
+        if count and size:
+            blocks = np.concatenate(self._waiting).astype(np.float32).reshape(count, size)
+            kept = math.exp(-size / self.sample_rate / self._window_s)
+            for power in (np.einsum("ij,ij->i", blocks, blocks) / size).tolist():
+                self._power = power + (self._power - power) * kept
         self._waiting.clear()
 
     @property

@@ -35,7 +35,8 @@ _UNITS_PER_SECOND = 8000
 _FAINT = 0.04  # of the loudness of late: -28 dB
 _PAUSE_TICKS = 4  # the closure of a plosive is shorter
 _NOTHING: Samples = np.zeros(0, dtype=np.int16)
-_FORGET_LOUDNESS = 0.997  # each block: a quarter in ten seconds
+_LOUDNESS_TICKS = 4
+_FORGET_LOUDNESS = 0.988  # each time: to a quarter in ten seconds
 
 
 class Playout:
@@ -56,6 +57,8 @@ class Playout:
         self._past: Samples = _NOTHING
         self._steering = Steering()
         self._loudness = 0.0
+        self._frame_ticks = 0  # ticks that took a frame
+        self._asked_tick = 0
         self._faint_ticks = 0
         self._frames = 0  # taken in this tick
         self.played = 0
@@ -149,32 +152,36 @@ class Playout:
         if self.jitter.quiet or self._plc.active:
             self._steering.forget()
             return
-        faint_rms, rms = self._faint_rms()
-        faint = rms < faint_rms and timescale.is_faint(self._past, faint_rms)
-        self._faint_ticks = self._faint_ticks + 1 if faint else 0
-        pause = self._faint_ticks >= _PAUSE_TICKS
+        self._frame_ticks += 1
+        if self._frame_ticks % _LOUDNESS_TICKS == 0:
+            block = self._queue.astype(np.float32)
+            rms = math.sqrt(float(block.dot(block)) / len(block))
+            self._loudness = max(rms, self._loudness * _FORGET_LOUDNESS)
         scale = self._scale
-        wanted = scale * self._steering.wanted(left_over // scale, self.jitter.excess, count // scale, pause=pause)
-        if wanted > 0:
-            done = self._lengthen(wanted, faint_rms)
-        elif wanted < 0:
-            done = self._shorten(now, count, -wanted, faint_rms)
-        else:
+        wanted = scale * self._steering.wanted(left_over // scale, self.jitter.excess, count // scale, self._pauses)
+        if wanted == 0:
             return
-        if done:
+        if self._lengthen(wanted) if wanted > 0 else self._shorten(now, count, -wanted):
             self._steering.changed()
 
-    def _faint_rms(self) -> tuple[float, float]:
-        """What is not heard beside the speech of late, and what the queue has."""
-        block = self._queue.astype(np.float32)
-        rms = math.sqrt(float(block.dot(block)) / len(block))
-        self._loudness = max(rms, self._loudness * _FORGET_LOUDNESS)
-        return max(timescale.FAINT_RMS, self._loudness * _FAINT), rms
+    @property
+    def _faint_rms(self) -> float:
+        """What is not heard beside the speech of late."""
+        return max(timescale.FAINT_RMS, self._loudness * _FAINT)
 
-    def _shorten(self, now: float, count: int, surplus: int, faint_rms: float) -> bool:
+    def _pauses(self) -> bool:
+        """Whether this tick and those before it, for which it was asked too, are a pause."""
+        if self._asked_tick != self._frame_ticks - 1:
+            self._faint_ticks = 0
+        self._asked_tick = self._frame_ticks
+        faint = timescale.is_faint(self._queue, self._faint_rms) and timescale.is_faint(self._past, self._faint_rms)
+        self._faint_ticks = self._faint_ticks + 1 if faint else 0
+        return self._faint_ticks >= _PAUSE_TICKS
+
+    def _shorten(self, now: float, count: int, surplus: int) -> bool:
         known, queue = self._past, self._queue
         both = np.concatenate([known, queue])
-        shorter = timescale.shorten(both, surplus, fixed=len(known), faint_rms=faint_rms, scale=self._scale)
+        shorter = timescale.shorten(both, surplus, fixed=len(known), faint_rms=self._faint_rms, scale=self._scale)
         if shorter is None:
             return False
         self.shortened += len(known) + len(queue) - len(shorter)
@@ -182,11 +189,11 @@ class Playout:
         self._fill(now, count)
         return True
 
-    def _lengthen(self, wanted: int, faint_rms: float) -> bool:
+    def _lengthen(self, wanted: int) -> bool:
         # The block before gives the period search something to compare with; only the queue is changed.
         known = len(self._past)
         both = np.concatenate([self._past, self._queue])
-        longer = timescale.lengthen(both, wanted, faint_rms=faint_rms, scale=self._scale)
+        longer = timescale.lengthen(both, wanted, faint_rms=self._faint_rms, scale=self._scale)
         if longer is None:
             return False
         self.stretched += len(longer) - len(both)

@@ -34,6 +34,9 @@ _MOVE = 1250e-6
 _MOVED = 1 / _MINIMUM_PHASES
 """What is left of a move when it is made: filters are not told apart any finer."""
 
+_PPM_MAX = 20_000.0
+"""No crystal is that far off."""
+
 _FIRST_PLACE = 1.0
 """One sample is kept before the next output's window: a correction may move the place backwards."""
 
@@ -96,7 +99,7 @@ class Resampler:
 
     @correction_ppm.setter
     def correction_ppm(self, ppm: float) -> None:
-        self._ppm = min(max(ppm, -20_000.0), 20_000.0)
+        self._ppm = ppm if -_PPM_MAX <= ppm <= _PPM_MAX else math.copysign(_PPM_MAX, ppm)
 
     def remember(self, samples: Samples) -> None:
         """Take ``samples`` for what came before the first block, in place of silence."""
@@ -104,11 +107,12 @@ class Resampler:
 
     def process(self, samples: Samples) -> Samples:
         """All output that ``samples`` complete. Over time its length is the input's times the ratio of the rates."""
-        self._gathered += self._ppm * 1e-6 * len(samples)
-        if self._to_move == 0.0 and abs(self._gathered) >= 1.0:
-            self._to_move = math.copysign(1.0, self._gathered)
-            self._gathered -= self._to_move
-        if self._up == self._down and self._to_move == 0.0 and self._place == _FIRST_PLACE:
+        if self._ppm:
+            self._gathered += self._ppm * 1e-6 * len(samples)
+            if self._to_move == 0.0 and abs(self._gathered) >= 1.0:
+                self._to_move = math.copysign(1.0, self._gathered)
+                self._gathered -= self._to_move
+        if self._plain == 1.0 and self._to_move == 0.0 and self._place == _FIRST_PLACE:
             return self._pass_through(samples)
         held, end_of_input = len(self._history), len(self._history) + len(samples)
         signal = np.zeros(end_of_input + self._tail, dtype=np.float32)

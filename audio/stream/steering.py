@@ -11,8 +11,12 @@ than was needed is worked off, or built up, in pieces. Samples are those of 8 kH
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 from audio.stream.timescale import SHORTEST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SLACK = 40
 """Samples a packet stays in hand when a block is saved, so that the delay does not swing to and fro."""
@@ -34,32 +38,37 @@ class Steering:
     """Told the state of every tick that takes a frame; says what to change."""
 
     def __init__(self) -> None:
-        self._recent: deque[tuple[int, int]] = deque(maxlen=_OBSERVED_TICKS)
+        self._left_over: deque[int] = deque(maxlen=_OBSERVED_TICKS)
+        self._excess: deque[int] = deque(maxlen=_OBSERVED_TICKS)
         self._waited = 0
 
     def forget(self) -> None:
         """Something else changed the delay, or is about to."""
-        self._recent.clear()
+        self._left_over.clear()
+        self._excess.clear()
 
     def changed(self) -> None:
         """What was asked for has been done."""
-        self._recent.clear()
+        self.forget()
         self._waited = 0
 
-    def wanted(self, left_over: int, excess: int, count: int, *, pause: bool) -> int:
+    def wanted(self, left_over: int, excess: int, count: int, pauses: Callable[[], bool]) -> int:
         """Samples to add (positive) or take away (negative), at most so many at once, or 0. For ticks with a frame.
 
         ``left_over`` were in the queue before the tick: delay without use. By ``excess`` the frame was taken later
         than it had to be; beyond ``left_over`` only blocks of ``count`` can be saved. Packets that are no block long
-        make both swing, so the least of some ticks counts. In a ``pause`` a change is not heard.
+        make both swing, so the least of some ticks counts. Where sound ``pauses`` a change is not heard; that is asked
+        where it decides.
         """
-        self._recent.append((left_over, excess))
-        if len(self._recent) < _OBSERVED_TICKS:
+        self._left_over.append(left_over)
+        self._excess.append(excess)
+        if len(self._excess) < _OBSERVED_TICKS:
             return 0
-        left_over = min(item[0] for item in self._recent)
-        excess = min(item[1] for item in self._recent)
-        if excess < -_MARGIN or (excess < 0 and pause):
-            return max(count - left_over, SHORTEST if pause else _SHORTEST_VOICED)
+        left_over, excess = min(self._left_over), min(self._excess)
+        if excess < 0:
+            pause = pauses()
+            if pause or excess < -_MARGIN:
+                return max(count - left_over, SHORTEST if pause else _SHORTEST_VOICED)
         surplus = left_over
         if excess >= count + _SLACK:
             surplus += excess // count * count
@@ -69,6 +78,6 @@ class Steering:
             self._waited = 0
             return 0
         self._waited += 1
-        if pause or excess >= 2 * count + _SLACK or self._waited > _PATIENCE_TICKS:
+        if pauses() or excess >= 2 * count + _SLACK or self._waited > _PATIENCE_TICKS:
             return -surplus
         return 0

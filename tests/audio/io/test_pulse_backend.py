@@ -62,9 +62,9 @@ class ScriptedServer:
         reader = PacketReader()
         try:
             while data := connection.recv(4096):
-                for packet in reader.receive_untrusted(data):
-                    if packet.channel == INVALID and not self.silent:
-                        self._answer(connection, *Reader(packet.payload).head())
+                for channel, payload in reader.receive_untrusted(data):
+                    if channel == INVALID and not self.silent:
+                        self._answer(connection, *Reader(payload).head())
         except OSError:
             pass
 

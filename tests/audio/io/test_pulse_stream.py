@@ -101,7 +101,7 @@ def test_only_the_first_packet_and_the_first_after_a_dry_buffer_are_placed_anew(
     assert modes[0] == 2
     assert sum(mode == 2 for mode in modes) == 2
     assert (sink.underflows, end.breaks) == (1, 1)
-    assert all(packet.channel == CHANNEL and packet.payload for packet, _ in sink.packets)
+    assert all(channel == CHANNEL and payload for (channel, payload), _ in sink.packets)
 
 
 def test_a_late_thread_makes_the_reserve_grow_and_then_is_covered() -> None:

@@ -70,11 +70,12 @@ class VirtualServer:
             modes.append((channel, flags))
             place += _HEADER.size + length
         for packet, (_, flags) in zip(self._reader.receive_untrusted(data), modes, strict=True):
-            if packet.channel == INVALID:
-                self._asked(Reader(packet.payload))
+            channel, payload = packet
+            if channel == INVALID:
+                self._asked(Reader(payload))
             else:
                 self.packets.append((packet, flags))
-                self.take(packet.payload, at_once=flags == 2)
+                self.take(payload, at_once=flags == 2)
 
     def _asked(self, reader: Reader) -> None:
         command, tag = reader.head()

@@ -37,6 +37,18 @@ def test_the_meter_falls_in_its_own_time() -> None:
     assert meter.rms_dbfs == before
 
 
+@given(st.lists(st.tuples(st.sampled_from([0, 80, 160, 320]), st.integers(0, 32767)), max_size=60))
+def test_blocks_metered_together_count_as_if_one_by_one(blocks: list[tuple[int, int]]) -> None:
+    """Of any lengths, none included, as after a change of the rate."""
+    together, singly = LevelMeter(), LevelMeter()
+    for size, level in blocks:
+        block = np.full(size, level, dtype=np.int16)
+        together.add(block)
+        singly.add(block)
+        assert singly.rms_dbfs >= FLOOR_DBFS
+    assert together.rms_dbfs == pytest.approx(singly.rms_dbfs, abs=0.01)
+
+
 def test_mos_of_a_perfect_line_and_the_ends_of_the_scale() -> None:
     """G.107: R 93.2 is MOS 4.41; annex B clamps at 1 and 4.5."""
     assert mos(delay_ms=0, loss=0.0) == pytest.approx(4.41, abs=0.005)

@@ -12,8 +12,13 @@ BLOCK = 160
 def first_wish(left_over: int, excess: int, *, pause_from: int = 1_000_000, ticks: int = 300) -> tuple[int, int]:
     """The first change wanted and the tick (from 1) it is wanted in; (0, 0) if there is none."""
     steering = Steering()
+    tick = 0
+
+    def pauses() -> bool:
+        return tick >= pause_from
+
     for tick in range(1, ticks + 1):
-        if wanted := steering.wanted(left_over, excess, BLOCK, pause=tick >= pause_from):
+        if wanted := steering.wanted(left_over, excess, BLOCK, pauses):
             return wanted, tick
     return 0, 0
 
@@ -47,7 +52,7 @@ def test_much_too_long_waits_for_nothing() -> None:
 def test_one_tick_that_needs_the_delay_is_enough_to_keep_it() -> None:
     """Packets that are no block long make the figures swing: the least of six counts."""
     steering = Steering()
-    wishes = [steering.wanted(0, 400 if tick % 5 else 60, BLOCK, pause=True) for tick in range(50)]
+    wishes = [steering.wanted(0, 400 if tick % 5 else 60, BLOCK, lambda: True) for tick in range(50)]
     assert not any(wishes)
 
 
@@ -55,7 +60,7 @@ def test_after_a_change_it_looks_again_before_the_next() -> None:
     steering = Steering()
     changes = []
     for tick in range(1, 31):
-        if steering.wanted(0, 500, BLOCK, pause=True):
+        if steering.wanted(0, 500, BLOCK, lambda: True):
             steering.changed()
             changes.append(tick)
     assert changes == [6, 12, 18, 24, 30]
