@@ -32,8 +32,10 @@ _RING_S = 0.5
 _ASK_EVERY = 5
 """Pumps between two questions at first; a pump is a tick, or a tenth of a second while nothing is to be heard."""
 
-_ASK_EVERY_LATER = 10
-_SETTLED_PUMPS = 500
+_ASK_EVERY_LATER = 20
+"""For a sink half as many: it is pumped half as often then."""
+
+_SETTLED_PUMPS = 150
 """By then clocks are matched, and what is asked and taken of the server costs more than it tells."""
 
 _QUESTION_TAG = 1_000_000
@@ -105,6 +107,7 @@ class Link:
         self._channel = channel
         self._piece_s = piece_ms / 1000
         self._captures = captures
+        self._ask_every_later = _ASK_EVERY_LATER if captures else _ASK_EVERY_LATER // 2
         self._owner = owner
         self._unsent = b""
         self._pumps = 0
@@ -139,7 +142,7 @@ class Link:
             _log.info("= the sound server's stream ended: %s", error)
             self.finished = True
         self._pumps += 1
-        every = _ASK_EVERY if self._pumps <= _SETTLED_PUMPS else _ASK_EVERY_LATER
+        every = _ASK_EVERY if self._pumps <= _SETTLED_PUMPS else self._ask_every_later
         return self._pumps % every == 0 and self._ask()
 
     def send(self, data: bytes) -> bool:

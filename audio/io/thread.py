@@ -378,7 +378,8 @@ class MediaThread:
 
     def _tick_if_due(self) -> None:
         while self._next_tick is not None and (now := time.monotonic()) >= self._next_tick:
-            if not self._mixer.sounding and not any(call.session.configured for call in self._calls.values()):
+            calls = [call for call in self._calls.values() if call.session.configured]
+            if not calls and not self._mixer.sounding:
                 self._stop_ticking()
                 return
             behind = int((now - self._next_tick) / TICK_S)
@@ -386,7 +387,7 @@ class MediaThread:
                 self.skipped_ticks += behind
                 self._next_tick += behind * TICK_S
             self._next_tick += TICK_S
-            self._tick(now)
+            self._tick(now, calls)
 
     def _stop_ticking(self) -> None:
         self._next_tick = None
@@ -403,7 +404,7 @@ class MediaThread:
         if self._next_tick is None and self._next_look is not None and time.monotonic() >= self._next_look:
             self._pause_devices()
 
-    def _tick(self, now: float) -> None:
+    def _tick(self, now: float, calls: list[_Call]) -> None:
         self._ticks += 1
         # Device, tones and the call they are mixed with speak at one rate, the call's.
         active = self._calls.get(self._active or "")
@@ -411,10 +412,9 @@ class MediaThread:
         spoken = self._mixer.hear(rate)
         tone = self._mixer.tone(Role.SPEAKER, rate)
         heard: Samples | None = None
-        for call in list(self._calls.values()):
-            if call.session.configured:
-                playout = self._tick_call(call, now, spoken, tone)
-                heard = heard if playout is None else playout
+        for call in calls:
+            playout = self._tick_call(call, now, spoken, tone)
+            heard = heard if playout is None else playout
         self._mixer.play_out(heard, tone, rate)
 
     def _tick_call(self, call: _Call, now: float, spoken: Samples | None, tone: Samples | None) -> Samples | None:
