@@ -299,6 +299,7 @@ class PulsePlayout:
 
     def begin(self) -> None:
         """What is written next is the first for a while."""
+        self.link.pump()  # that it ran dry meanwhile is no news of what is written now
         self._dry = True
         self.fill = 0
         self._pumps = 0

@@ -51,6 +51,7 @@ from audio.io.events import (
 from audio.io.mixer import Mixer
 from audio.io.realtime import raise_thread_priority
 from audio.io.settings import Role
+from audio.io.step import shift_s
 from audio.io.waiting import Waiting
 from sipcore.errors import Phrase
 
@@ -186,8 +187,7 @@ class MediaThread:
     def _deadline(self) -> float | None:
         if self._next_tick is not None:
             return self._next_tick  # what a call has to do beside its sound can wait for the next
-        deadlines = [call.session.next_timeout() for call in self._calls.values()]
-        deadlines.append(self._next_look)
+        deadlines = [self._next_look, *(call.session.next_timeout() for call in self._calls.values())]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     # ---------------------------------------------------------------------------------------------- commands
@@ -320,16 +320,25 @@ class MediaThread:
         call = self._calls.get(name)
         if call is None:
             return  # closed by a command of this very wake
+        heard = call.session.core.hears
         self._read_untrusted(call, kind)
+        if not heard and call.session.core.hears:
+            self._fall_in_step(name)
         self._flush(call)
+
+    def _fall_in_step(self, name: str) -> None:
+        """Sound of the call in use begins: tick where it is played soonest, if nobody else is heard by these ticks."""
+        alone = sum(call.session.configured for call in self._calls.values()) == 1
+        if self._next_tick is not None and alone and name == self._active:
+            self._next_tick += shift_s(self._next_tick, time.monotonic(), TICK_S)
+            self._mixer.pause()  # devices begin anew, with as much in reserve as at any beginning
 
     def _read_untrusted(self, call: _Call, kind: TransmitKind) -> bool:
         """Take what has come; whether there may be more."""
         sock = call.sockets.rtp if kind is TransmitKind.RTP else call.sockets.rtcp
-        receive = call.session.receive_untrusted
         read = 0
         for data, source, at in read_arrivals(sock):
-            self._guarded(call, receive, data, source, kind, at)
+            self._guarded(call, call.session.receive_untrusted, data, source, kind, at)
             read += 1
         return read >= READ_AT_ONCE
 
@@ -353,8 +362,7 @@ class MediaThread:
     def _handle_timeouts(self) -> None:
         for call in list(self._calls.values()):
             due = call.session.next_timeout()
-            now = time.monotonic()
-            if due is not None and due <= now:
+            if due is not None and due <= (now := time.monotonic()):
                 self._guarded(call, call.session.handle_timeout, now)
                 self._flush(call)
 

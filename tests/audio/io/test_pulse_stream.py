@@ -104,6 +104,23 @@ def test_only_the_first_packet_and_the_first_after_a_dry_buffer_are_placed_anew(
     assert all(channel == CHANNEL and payload for (channel, payload), _ in sink.packets)
 
 
+@pytest.mark.parametrize("ticks", [400, 401])
+def test_a_call_soon_after_another_begins_with_its_whole_reserve(ticks: int) -> None:
+    """That the buffer ran dry in between is told as the new call begins, and is no news of that."""
+    sink = VirtualSink()
+    _, end = _speaker(sink)
+    for tick in range(ticks):
+        sink.advance(tick * TICK_S)
+        end.write(_frame(tick))
+    end.pause()
+    assert end.breaks == 0
+    for tick in range(ticks + 10, ticks + 300):
+        sink.advance(tick * TICK_S)
+        end.write(_frame(tick))
+    assert sink.underflows == 1
+    assert end.breaks == 0
+
+
 def test_a_late_thread_makes_the_reserve_grow_and_then_is_covered() -> None:
     """Ticks come up to 15 ms late now and then, as on a loaded machine: after some break-ups there is no more."""
     sink = VirtualSink()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import select
 import socket
+import statistics
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +14,7 @@ import pytest
 
 from audio.core import MediaCore
 from audio.io.arrivals import READ_AT_ONCE
-from audio.io.commands import AddSession, Configure, Stop
+from audio.io.commands import Activate, AddSession, Configure, Stop
 from audio.io.sockets import bind_pair
 from audio.io.thread import TICK_S, MediaThread
 from audio.rtp.packet import RtpPacket
@@ -34,15 +36,20 @@ class FarEnd:
     socket: socket.socket
     sent: int = 0
 
-    def speak(self, packets: int, *, every_s: float) -> None:
+    def speak(self, packets: int, *, every_s: float, first: float = 0.0) -> None:
         """As evenly as it can."""
-        due = time.monotonic()
+        due = max(time.monotonic(), first)
+        time.sleep(max(0.0, due - time.monotonic()))
         for _ in range(packets):
             packet = RtpPacket(0, self.sent & 0xFFFF, self.sent * 160, 1234, bytes([0x7F]) * 160)
             self.socket.send(packet.serialise())
             self.sent += 1
             due += every_s
             time.sleep(max(0.0, due - time.monotonic()))
+
+    def pending(self, within_s: float) -> bool:
+        """Whether something of the call's can be read by then."""
+        return bool(select.select([self.socket], [], [], max(0.0, within_s))[0])
 
     @property
     def heard(self) -> int:
@@ -83,6 +90,25 @@ def test_a_call_in_which_sound_flows_wakes_the_thread_once_a_tick(far: FarEnd) -
     assert ticked >= 75
     assert woken < 1.3 * ticked
     wait_until(lambda: far.heard == far.sent, what="every packet was taken")
+
+
+@pytest.mark.parametrize("phase_s", [0.001, 0.006, 0.011, 0.016])
+def test_a_call_ticks_in_step_with_what_comes(far: FarEnd, phase_s: float) -> None:
+    """Whenever between two ticks the far end speaks: what has come need not wait for the tick after the next."""
+    far.thread.send(Activate("call"))
+    far.socket.settimeout(2.0)
+    far.socket.recv(2048)
+    began = time.monotonic() + phase_s
+    waits = []
+    for number in range(50):
+        due = began + number * TICK_S
+        far.speak(1, every_s=0.0, first=due)
+        while far.pending(0.0):
+            far.socket.recv(2048)
+        if far.pending(due + 0.95 * TICK_S - time.monotonic()):
+            waits.append(time.monotonic() - due)
+    assert len(waits) >= 40
+    assert 0.004 < statistics.median(waits) < 0.009
 
 
 def test_a_flood_in_such_a_call_is_taken_faster_than_the_ticks_come(far: FarEnd) -> None:
