@@ -78,6 +78,8 @@ class Capture:
         command = [
             *("tshark", "-n", "-r", str(self.path), "-2"),
             *("-d", f"tcp.port=={config.WS_PORT},http", "-d", f"tcp.port=={config.SIP_PORT},sip"),
+            # The markers of start and end, whatever protocol has the port they happen to leave from.
+            *("-d", f"udp.port=={_MARKER_PORT},data"),
             *("-o", "tcp.analyze_sequence_numbers:TRUE", "--enable-heuristic", "rtp_udp"),
             *arguments,
         ]
