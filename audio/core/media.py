@@ -124,6 +124,11 @@ class MediaCore:
         return self._last_received is not None
 
     @property
+    def heard_at(self) -> float | None:
+        """When it last was."""
+        return self._last_received
+
+    @property
     def spoken(self) -> Samples:
         """What the last tick gave the far end to hear, before coding; silence where that is nothing."""
         return self._outbound.spoken

@@ -320,17 +320,17 @@ class MediaThread:
         call = self._calls.get(name)
         if call is None:
             return  # closed by a command of this very wake
-        heard = call.session.core.hears
+        first = not call.session.core.hears
         self._read_untrusted(call, kind)
-        if not heard and call.session.core.hears:
-            self._fall_in_step(name)
+        if first and (heard_at := call.session.core.heard_at) is not None:
+            self._fall_in_step(name, heard_at)
         self._flush(call)
 
-    def _fall_in_step(self, name: str) -> None:
+    def _fall_in_step(self, name: str, arrival: float) -> None:
         """Sound of the call in use begins: tick where it is played soonest, if nobody else is heard by these ticks."""
         alone = sum(call.session.configured for call in self._calls.values()) == 1
         if self._next_tick is not None and alone and name == self._active:
-            self._next_tick += shift_s(self._next_tick, time.monotonic(), TICK_S)
+            self._next_tick += shift_s(self._next_tick, arrival, TICK_S)
             self._mixer.pause()  # devices begin anew, with as much in reserve as at any beginning
 
     def _read_untrusted(self, call: _Call, kind: TransmitKind) -> bool:
