@@ -122,7 +122,7 @@ class MediaSession:
         and which way it goes is found out.
         """
         secure, agent = self._secure, self._agent
-        return self.core.hears and (secure is None or secure.ready) and (agent is None or agent.settled)
+        return self.core.heard_at is not None and (secure is None or secure.ready) and (agent is None or agent.settled)
 
     def certify(self, certificate: DtlsCertificate) -> None:
         """Take part in DTLS, from the first datagram on; to be told before the offer leaves.

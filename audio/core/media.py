@@ -119,13 +119,8 @@ class MediaCore:
         return self._outbound.sends and not self._outbound.muted and not self._closed
 
     @property
-    def hears(self) -> bool:
-        """Whether the far end has been heard of, by RTP or RTCP."""
-        return self._last_received is not None
-
-    @property
     def heard_at(self) -> float | None:
-        """When it last was."""
+        """When the far end was last heard of, by RTP or RTCP."""
         return self._last_received
 
     @property

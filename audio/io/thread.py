@@ -320,7 +320,7 @@ class MediaThread:
         call = self._calls.get(name)
         if call is None:
             return  # closed by a command of this very wake
-        first = not call.session.core.hears
+        first = call.session.core.heard_at is None
         self._read_untrusted(call, kind)
         if first and (heard_at := call.session.core.heard_at) is not None:
             self._fall_in_step(name, heard_at)

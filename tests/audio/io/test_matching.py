@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from audio.core import FRAME_SAMPLES, Samples
-from audio.io.matching import CallbackCapture, CallbackPlayout, CaptureEnd, PlayoutEnd, ReserveControl
+from audio.io.matching import CallbackCapture, CallbackPlayout, CaptureEnd, PlayoutEnd
 from audio.io.ring import FrameRing
 from audio.stream.resample import convert
 from tests.audio.sound import likeness, local_likeness, speech
@@ -121,17 +121,6 @@ def test_drift_is_absorbed_in_playout_without_a_gap(ppm: float) -> None:
     assert end.drained < RATE * 0.030
 
 
-@pytest.mark.parametrize("phase_ms", [0.0, 2.5, 5.0, 9.9])
-def test_without_drift_nothing_is_bent(phase_ms: float) -> None:
-    """A steady device leaves the resampler at its plain ratio, whatever the phase of its blocks."""
-    control = ReserveControl(RATE)
-    reserve = control.wanted + RATE * 0.009
-    for _ in range(2000):
-        reserve -= control.observe(round(reserve + phase_ms / 1000 * RATE), reserve)
-        assert abs(control.correction_ppm) < 50.0
-    assert abs(reserve - control.wanted) < RATE * 0.003
-
-
 def test_a_backlog_is_drained_at_once() -> None:
     """A source found idle hands over all it had stored: nobody wants to hear it half a second late."""
     ring = FrameRing(RATE)
@@ -180,16 +169,6 @@ def test_a_late_block_is_bridged_by_no_more_than_what_is_missing() -> None:
     assert end.breaks <= 1
 
 
-def test_reserve_grows_with_break_ups_and_only_so_far() -> None:
-    control = ReserveControl(RATE)
-    margins = []
-    for _ in range(100):
-        control.broke_up(BLOCK)
-        margins.append(control.wanted)
-    assert margins == sorted(margins)
-    assert margins[-1] == RATE * 120 // 1000
-
-
 def test_a_device_that_is_dead_gives_nothing_and_costs_no_reserve() -> None:
     ring = FrameRing(RATE)
     end = CaptureEnd(CallbackCapture(ring, RATE, lambda: 0.005))
@@ -212,16 +191,3 @@ def test_after_a_pause_the_microphone_starts_with_the_present() -> None:
     frame = end.read(8000)
     assert frame is not None
     assert np.abs(frame[40:]).max() < 200
-
-
-@pytest.mark.parametrize("again", [True, False])
-def test_sound_that_begins_again_is_cut_to_measure_at_once(again: bool) -> None:
-    """In the midst of a call ten milliseconds too many are not worth a cut; a new call does not inherit them."""
-    control = ReserveControl(RATE)
-    for _ in range(500):
-        assert control.observe(control.wanted, float(control.wanted)) == 0
-    if again:
-        control.begin()
-    late = control.wanted + RATE * 0.010
-    cuts = [cut for _ in range(50) if (cut := control.observe(control.wanted, late))]
-    assert [cut / RATE for cut in cuts[:1]] == ([pytest.approx(0.010, abs=0.001)] if again else [])

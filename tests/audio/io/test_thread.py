@@ -49,9 +49,10 @@ class FarEnd:
             due += every_s
             time.sleep(max(0.0, due - time.monotonic()))
 
-    def pending(self, within_s: float) -> bool:
-        """Whether something of the call's can be read by then."""
-        return bool(select.select([self.socket], [], [], max(0.0, within_s))[0])
+    @property
+    def pending(self) -> bool:
+        """Whether something of the call's waits to be read."""
+        return bool(select.select([self.socket], [], [], 0.0)[0])
 
     @property
     def heard(self) -> int:
@@ -101,7 +102,7 @@ def test_a_call_ticks_in_step_with_what_comes(far: FarEnd, phase_s: float) -> No
     far.socket.settimeout(2.0)
     far.socket.recv(2048)
     far.speak(3, every_s=TICK_S, first=time.monotonic() + phase_s)
-    while far.pending(0.0):
+    while far.pending:
         far.socket.recv(2048)
     ticks = []
     for _ in range(50):
