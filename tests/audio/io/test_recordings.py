@@ -18,7 +18,7 @@ from audio.io.recordings import CallRecorder, Recordings
 from audio.io.thread import MediaThread
 from audio.stream.beep import RecordingBeep
 from tests.audio.calling import Phone, connect, until, write_wave
-from tests.audio.sound import likeness, speech
+from tests.audio.sound import likeness, local_likeness, speech
 from tests.audio.test_engine import running
 
 if TYPE_CHECKING:
@@ -63,8 +63,10 @@ def test_left_is_said_and_right_is_heard(tmp_path: Path) -> None:
     # The speech has begun with the call, a moment before.
     said, heard = spoken["one"][4000:], spoken["other"][4000:]
     assert likeness(said, left)[0] > 0.99
-    assert likeness(heard, right)[0] > 0.85
+    # What is heard may be stretched where a busy machine came late; never may it be on the other side.
+    assert local_likeness(heard, right, block=2000) > 0.85
     assert likeness(heard, left)[0] < 0.3
+    assert likeness(said, right)[0] < 0.3
 
 
 def sent(phone: Phone, call: str) -> int:
