@@ -215,15 +215,14 @@ class CaptureEnd:
             return None
         pending, self._pending = self._pending, _NOTHING
         while (short := self._frame - len(pending)) > 0:
-            wanted = max(1, math.ceil(short * self._ratio))
-            data = self._ring.read(min(wanted, self._ring.fill) or wanted)
-            if data is None:
+            data = self._ring.read(math.ceil(short * self._ratio))
+            if not data:
                 return self._bridge(pending, short)
             block = self._resampler.process(np.frombuffer(data, dtype=np.int16))
             pending = np.concatenate([pending, block]) if len(pending) else block
         self._starved = False
         frame = pending
-        if len(pending) > self._frame:
+        if short < 0:
             frame, self._pending = pending[: self._frame], pending[self._frame :]
         surplus = self._control.observe(self._ring.fill, self._source.reserve())
         if surplus > 0:

@@ -65,11 +65,9 @@ class FrameRing:
             self._written += count
         return count // SAMPLE_BYTES
 
-    def read(self, samples: int) -> bytes | None:
-        """Exactly ``samples``, or ``None`` and nothing taken while there are fewer."""
-        count = samples * SAMPLE_BYTES
-        if self._written - self._read < count:
-            return None
+    def read(self, samples: int) -> bytes:
+        """The oldest ``samples``, or as many as there are."""
+        count = min(samples * SAMPLE_BYTES, self._written - self._read)
         start = self._read % self._size
         first = min(count, self._size - start)
         data = bytes(self._store[start : start + first])

@@ -14,13 +14,12 @@ import logging
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from audio.core import SAMPLE_RATE, Samples, Transmit, TransmitKind
 from audio.core.statistics import MediaStatistics
 from audio.io.arrivals import READ_AT_ONCE, read_arrivals, stamp_arrivals
-from audio.io.breakups import BreakUps
+from audio.io.call import MediaCall
 from audio.io.commands import (
     Activate,
     AddSession,
@@ -59,12 +58,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from audio.io.sockets import MediaSockets
-    from audio.session import MediaSession, Recorder, Speaker
+    from audio.session import Recorder, Speaker
 
 _log = logging.getLogger(__name__)
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 TICK_S = 0.020
 _IDLE_S = 0.100
@@ -78,29 +74,10 @@ _SNAPSHOT_TICKS_WATCHED = 5
 _WATCHED_S = 1.0
 """So long after somebody looked at the levels figures are kept fresh for the next look."""
 
+_LEISURE_TICKS = 5
+"""Once sound flows only reports are due, by a clock of seconds."""
+
 _AFTER_FAILURE_S = 0.005
-
-
-@dataclass(slots=True)
-class _Call:
-    """One call as the thread keeps it."""
-
-    session: MediaSession
-    sockets: MediaSockets
-    stamped: bool = False
-    """Whether the kernel notes when its datagrams come."""
-
-    rests: bool = False
-    """Whether RTP waits for the tick, and wakes nobody."""
-
-    recording: str | None = None
-    microphone_dead: bool = False
-    breakups: BreakUps = field(default_factory=BreakUps)
-
-    def statistics(self, now: float) -> MediaStatistics:
-        """The session's, and what the devices had."""
-        devices = self.breakups
-        return self.session.statistics(now, underruns=devices.underruns, overruns=devices.overruns)
 
 
 class MediaThread:
@@ -112,7 +89,7 @@ class MediaThread:
         self._commands: deque[Command] = deque()
         self._waiting = Waiting()
         self._readable: dict[int, tuple[str, TransmitKind]] = {}
-        self._calls: dict[str, _Call] = {}
+        self._calls: dict[str, MediaCall] = {}
         self._active: str | None = None
         self._mixer = Mixer(report)
         self._next_tick: float | None = None
@@ -205,7 +182,7 @@ class MediaThread:
         now = time.monotonic()
         match command:
             case AddSession(session, sockets):
-                added = self._calls[session.call] = _Call(session, sockets)
+                added = self._calls[session.call] = MediaCall(session, sockets)
                 self._watch(added)
             case Record(name, speaker, path):
                 self._record(name, speaker, path)
@@ -250,7 +227,7 @@ class MediaThread:
             case _:
                 assert_never(command)
 
-    def _watch(self, call: _Call) -> None:
+    def _watch(self, call: MediaCall) -> None:
         """From now on every datagram of it wakes the thread."""
         call.stamped, call.rests = stamp_arrivals(call.sockets.rtp), False
         for sock, kind in ((call.sockets.rtp, TransmitKind.RTP), (call.sockets.rtcp, TransmitKind.RTCP)):
@@ -263,7 +240,7 @@ class MediaThread:
             self._waiting.forget(sock.fileno())
         sockets.close()
 
-    def _rest(self, call: _Call, *, rests: bool) -> None:
+    def _rest(self, call: MediaCall, *, rests: bool) -> None:
         """Once sound flows nothing is to be done with it before the next tick: a wake-up for each packet costs more
         than the packet.
         """
@@ -333,16 +310,20 @@ class MediaThread:
             self._next_tick += shift_s(self._next_tick, arrival, TICK_S)
             self._mixer.pause()  # devices begin anew, with as much in reserve as at any beginning
 
-    def _read_untrusted(self, call: _Call, kind: TransmitKind) -> bool:
+    def _read_untrusted(self, call: MediaCall, kind: TransmitKind) -> bool:
         """Take what has come; whether there may be more."""
         sock = call.sockets.rtp if kind is TransmitKind.RTP else call.sockets.rtcp
-        read = 0
-        for data, source, at in read_arrivals(sock):
-            self._guarded(call, call.session.receive_untrusted, data, source, kind, at)
-            read += 1
-        return read >= READ_AT_ONCE
+        arrivals = read_arrivals(sock)
+        hidden = len(arrivals) >= READ_AT_ONCE
+        try:
+            for data, source, at in arrivals:
+                call.session.receive_untrusted(data, source, kind, at)
+                hidden = hidden or not data
+        except Exception:  # noqa: BLE001 - a supervisor
+            self._end_failed(call)
+        return hidden
 
-    def _flush(self, call: _Call) -> None:
+    def _flush(self, call: MediaCall) -> None:
         """Drain the core completely, as its contract asks after every mutation."""
         for transmit in call.session.transmits():
             self._transmit(call.sockets, transmit)
@@ -360,22 +341,25 @@ class MediaThread:
                 _log.info("= %d datagrams could not be sent: %s", self.send_failures, error)
 
     def _handle_timeouts(self) -> None:
+        leisure = self._ticks % _LEISURE_TICKS != 0
         for call in list(self._calls.values()):
+            if leisure and call.rests:
+                continue
             due = call.session.next_timeout()
             if due is not None and due <= (now := time.monotonic()):
-                self._guarded(call, call.session.handle_timeout, now)
+                try:
+                    call.session.handle_timeout(now)
+                except Exception:  # noqa: BLE001 - a supervisor
+                    self._end_failed(call)
                 self._flush(call)
 
-    def _guarded(self, call: _Call, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        try:
-            return action(*args, **kwargs)
-        except Exception:  # noqa: BLE001 - a supervisor: one call's failure must not end the others' sound
-            _log.exception("! media of call %s failed", call.session.call)
-            self._report(
-                AudioProblem(Phrase("The sound of a call failed inside the audio engine; the log has the details."))
-            )
-            self._close(call.session.call)
-            return None
+    def _end_failed(self, call: MediaCall) -> None:
+        """To be called in an ``except``: one call's failure must not end the others' sound."""
+        _log.exception("! media of call %s failed", call.session.call)
+        self._report(
+            AudioProblem(Phrase("The sound of a call failed inside the audio engine; the log has the details."))
+        )
+        self._close(call.session.call)
 
     # -------------------------------------------------------------------------------------------------- sound
 
@@ -412,7 +396,7 @@ class MediaThread:
         if self._next_tick is None and self._next_look is not None and time.monotonic() >= self._next_look:
             self._pause_devices()
 
-    def _tick(self, now: float, calls: list[_Call]) -> None:
+    def _tick(self, now: float, calls: list[MediaCall]) -> None:
         self._ticks += 1
         # Device, tones and the call they are mixed with speak at one rate, the call's.
         active = self._calls.get(self._active or "")
@@ -425,24 +409,29 @@ class MediaThread:
             heard = heard if playout is None else playout
         self._mixer.play_out(heard, tone, rate)
 
-    def _tick_call(self, call: _Call, now: float, spoken: Samples | None, tone: Samples | None) -> Samples | None:
+    def _tick_call(self, call: MediaCall, now: float, spoken: Samples | None, tone: Samples | None) -> Samples | None:
         """One call's 20 ms, sent at once; what the shared speaker is to play of it."""
         session = call.session
         active = session.call == self._active
         flooded = call.rests and self._read_untrusted(call, TransmitKind.RTP)
-        playout = self._guarded(call, session.tick, now, spoken, active=active, tone=tone if active else None)
+        if session.call not in self._calls:
+            return None
+        try:
+            playout = session.tick(now, spoken, active=active, tone=tone if active else None)
+        except Exception:  # noqa: BLE001 - a supervisor
+            self._end_failed(call)
+            return None
         self._flush(call)
-        if session.call in self._calls:
-            self._rest(call, rests=call.stamped and session.settled and not flooded)
+        self._rest(call, rests=call.stamped and session.settled and not flooded)
         every = _SNAPSHOT_TICKS_WATCHED if now < self._watched_until else _SNAPSHOT_TICKS
-        if self._ticks % every == 0 and session.call in self._calls:
+        if self._ticks % every == 0:
             if active:
                 call.breakups.look(self._mixer.ends)
             self.statistics[session.call] = call.statistics(now)
             self._watch_microphone(call, active and session.listens)
         return playout if active and session.speaker is None else None
 
-    def _watch_microphone(self, call: _Call, listens: bool) -> None:
+    def _watch_microphone(self, call: MediaCall, listens: bool) -> None:
         """Tell when the far end hears nothing because the microphone gives nothing, and when that is over."""
         dead = listens and self._mixer.microphone_dead
         if dead != call.microphone_dead:

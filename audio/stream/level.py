@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 FLOOR_DBFS = -96.0
 _FULL_SCALE = 32768.0
-_AT_ONCE = 10
-"""Blocks that wait to be metered together: it is looked at some times a second, and one by one they cost more."""
+_AT_ONCE = 25
+"""Blocks that wait to be metered together: it is looked at twice a second, and one by one they cost more."""
 
 
 class LevelMeter:

@@ -3,10 +3,9 @@
     input ─▶ history ─▶ windows, one for each group of outputs × the filters of the group ─▶ output
 
 The delay is half the filter: 10 samples of the lower rate, 1.25 ms at 8 kHz. A block is one matrix product, and equal
-rates are no work at all. A correction gathers until it is a whole input sample; then for a tenth of a second or less
-every output's place moves by a fraction of a sample, from the block's start to its end: each is the mean of two
-filters, those for the start and for the end, by how far it is from them. It is the same filter and the same delay, and
-an eighth of a percent of pitch for that long is not heard.
+rates are no work at all. A correction gathers until it is a whole input sample; then for 40 ms at 8 kHz, and less
+above, every output has a filter of its own, for a place that moves by a fraction of a sample from one to the next. It
+is the same filter and the same delay, and a third of a percent of pitch for that long is not heard.
 """
 
 from __future__ import annotations
@@ -25,17 +24,11 @@ _GROUP_MAX = 16
 _SKIPPED_MAX = 2
 """Inputs to one output up to which it costs less to compute what is passed over than to lay out the windows."""
 
-_SHIFT_MAX = 0.25
-"""Samples a block's places may move against the plain ratio for two filters to stand for all between them."""
-
-_MOVE = 1250e-6
+_MOVE = 3125e-6
 """Samples the places move for each one of the input, while a gathered correction is made."""
 
 _MOVED = 1 / _MINIMUM_PHASES
 """What is left of a move when it is made: filters are not told apart any finer."""
-
-_PPM_MAX = 20_000.0
-"""No crystal is that far off."""
 
 _FIRST_PLACE = 1.0
 """One sample is kept before the next output's window: a correction may move the place backwards."""
@@ -81,7 +74,9 @@ class Resampler:
         self._tail = self._down + 3  # a group's window, and that of a moved place, may reach beyond the last sample
         self._history: Samples = np.zeros(self._taps, dtype=np.int16)
         self._place = _FIRST_PLACE  # of the next output, in input samples from the history's start
-        self._ppm = 0.0
+        self.correction_ppm = 0.0
+        """How much faster than nominal the input is consumed; positive makes fewer output samples."""
+
         self._gathered = 0.0  # of the correction, in input samples
         self._to_move = 0.0  # of what was gathered; 0 while nothing is made of it
         self._known: dict[float, NDArray[np.float32]] = {}
@@ -92,28 +87,22 @@ class Resampler:
         """How much later sound comes out than it went in."""
         return float(self._taps / 2 / self.in_rate)
 
-    @property
-    def correction_ppm(self) -> float:
-        """How much faster than nominal the input is consumed; positive makes fewer output samples."""
-        return self._ppm
-
-    @correction_ppm.setter
-    def correction_ppm(self, ppm: float) -> None:
-        self._ppm = ppm if -_PPM_MAX <= ppm <= _PPM_MAX else math.copysign(_PPM_MAX, ppm)
-
     def remember(self, samples: Samples) -> None:
         """Take ``samples`` for what came before the first block, in place of silence."""
         self._history = np.concatenate([self._history, samples])[-len(self._history) :]
 
     def process(self, samples: Samples) -> Samples:
         """All output that ``samples`` complete. Over time its length is the input's times the ratio of the rates."""
-        if self._ppm:
-            self._gathered += self._ppm * 1e-6 * len(samples)
-            if self._to_move == 0.0 and abs(self._gathered) >= 1.0:
-                self._to_move = math.copysign(1.0, self._gathered)
-                self._gathered -= self._to_move
+        self._gathered += self.correction_ppm * 1e-6 * len(samples)
+        if self._to_move == 0.0 and not -1.0 < self._gathered < 1.0:
+            self._to_move = math.copysign(1.0, self._gathered)
+            self._gathered -= self._to_move
         if self._plain == 1.0 and self._to_move == 0.0 and self._place == _FIRST_PLACE:
-            return self._pass_through(samples)
+            # Equal rates: the same delay without the arithmetic.
+            known = np.frombuffer(bytearray().join((self._history.data, samples.data)), dtype=np.int16)
+            self._history = known[len(samples) :]
+            lead = self._taps // 2
+            return known[lead : lead + len(samples)]
         held, end_of_input = len(self._history), len(self._history) + len(samples)
         signal = np.zeros(end_of_input + self._tail, dtype=np.float32)
         signal[:held] = self._history
@@ -137,7 +126,7 @@ class Resampler:
         count = max(0, math.ceil(available / self._plain - 1e-9))
         if self._to_move == 0.0 or count == 0:
             return count, 0.0
-        fastest = max(_MOVE, abs(self._ppm) * 1.25e-6) * size
+        fastest = max(_MOVE, abs(self.correction_ppm) * 1.25e-6) * size
         a_step = min(max(self._to_move, -fastest), fastest) / count
         count = max(0, math.ceil(available / (self._plain + a_step) - 1e-9))
         move = a_step * count
@@ -146,50 +135,32 @@ class Resampler:
             self._to_move = 0.0
         return count, move
 
-    def _pass_through(self, samples: Samples) -> Samples:
-        """Equal rates: the same delay without the arithmetic."""
-        lead = self._taps // 2
-        signal = np.frombuffer(bytearray().join((self._history.data, samples.data)), dtype=np.int16)
-        self._history = signal[len(samples) :]
-        return signal[lead : lead + len(samples)]
-
     def _convert(self, signal: NDArray[np.float32], count: int, shift: float) -> NDArray[np.float32]:
         if count == 0:
             return np.zeros(0, dtype=np.float32)
-        if self._up > _GROUP_MAX or abs(shift) > _SHIFT_MAX:
+        if self._up > _GROUP_MAX or shift != 0.0:
             return self._convert_singly(signal, count, shift)
         if self._up == 1 and self._down <= _SKIPPED_MAX:
-            return self._convert_evenly(signal, count, shift)
-        if shift == 0.0:
-            return self._product(signal, count, self._filters(0.0)).reshape(-1)[:count]
-        filters = np.concatenate([self._filters(0.0), self._filters(shift)], axis=1)
-        both = self._product(signal, count, filters)
-        return _blended(both[:, : self._up].reshape(-1)[:count], both[:, self._up :].reshape(-1)[:count])
+            return self._convert_evenly(signal, count)
+        return self._product(signal, count, self._filters()).reshape(-1)[:count]
 
-    def _convert_evenly(self, signal: NDArray[np.float32], count: int, shift: float) -> NDArray[np.float32]:
+    def _convert_evenly(self, signal: NDArray[np.float32], count: int) -> NDArray[np.float32]:
         """A whole number of inputs for each output: plain filtering, of which some results are passed over."""
-        sounds = []
+        start, fraction = divmod(int(self._place * self._phases + 1e-6), self._phases)
         length = (count - 1) * self._down + self._taps
-        for place in (self._place, self._place + shift):
-            start, fraction = divmod(int(place * self._phases + 1e-6), self._phases)
-            sounds.append(np.correlate(signal[start : start + length], self._rows[fraction])[:: self._down])
-            if shift == 0.0:
-                return sounds[0]
-        return _blended(sounds[0], sounds[1])
+        return np.correlate(signal[start : start + length], self._rows[fraction])[:: self._down]
 
-    def _filters(self, shift: float) -> NDArray[np.float32]:
-        """The taps of a group's outputs, one column each, as the group's window lies; ``shift`` samples later."""
-        length = self._taps + self._down + 2
-        if shift == 0.0 and (known := self._known.get(self._place)) is not None:
+    def _filters(self) -> NDArray[np.float32]:
+        """The taps of a group's outputs, one column each, as the group's window lies."""
+        known = self._known.get(self._place)
+        if known is not None:
             return known
-        filters = np.zeros((length, self._up), dtype=np.float32)
+        filters = np.zeros((self._taps + self._down + 2, self._up), dtype=np.float32)
         for output in range(self._up):
-            place = output * self._down / self._up + self._place + shift
-            phase = int(place * self._phases + 1e-6)
+            phase = int((output * self._down / self._up + self._place) * self._phases + 1e-6)
             start, fraction = divmod(phase, self._phases)
             filters[start : start + self._taps, output] = self._rows[fraction]
-        if shift == 0.0:
-            self._known = {self._place: filters}
+        self._known = {self._place: filters}
         return filters
 
     def _product(self, signal: NDArray[np.float32], count: int, filters: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -200,13 +171,28 @@ class Resampler:
         return windows @ filters
 
     def _convert_singly(self, signal: NDArray[np.float32], count: int, shift: float) -> NDArray[np.float32]:
-        """Rates with nothing in common, and corrections no crystal needs: a filter of its own for each output."""
-        windows = np.lib.stride_tricks.sliding_window_view(signal, self._taps)
-        places = self._place + np.arange(count) * (self._plain + shift / count)
-        phases = (places * self._phases + 1e-6).astype(np.int64)
-        starts, fractions = np.divmod(phases, self._phases)
-        np.minimum(starts, len(windows) - 1, out=starts)
-        return np.asarray(np.einsum("ij,ij->i", windows[starts], self._rows[fractions]), dtype=np.float32)
+        """Rates with nothing in common, and places that move: a filter of its own for each output."""
+        windows: NDArray[np.float32] = np.ndarray(
+            (len(signal) - self._taps + 1, self._taps), dtype=np.float32, buffer=signal, strides=(4, 4)
+        )
+        step = self._plain + shift / count
+        find = _known_single_filters if self._plain == 1.0 else _single_filters
+        starts, filters = find(self.in_rate, self.out_rate, self._place, step, count)
+        return np.asarray(np.einsum("ij,ij->i", windows[starts], filters), dtype=np.float32)
+
+
+def _single_filters(
+    in_rate: int, out_rate: int, place: float, step: float, count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Where the windows of ``count`` outputs start, the first at ``place``, and the taps of each, one row for one."""
+    rows = _filter(in_rate, out_rate)
+    phases = ((place + np.arange(count) * step) * len(rows) + 1e-6).astype(np.int64)
+    starts, fractions = np.divmod(phases, len(rows))
+    return starts, rows[fractions]
+
+
+_known_single_filters = lru_cache(maxsize=8)(_single_filters)
+"""Equal rates need the same few again and again."""
 
 
 class RateConverter:
@@ -233,20 +219,6 @@ class RateConverter:
                 last, rate = before
                 resampler.remember(convert(last[-(rate // _REMEMBERED) :], rate, in_rate))
         return resampler.process(block)
-
-
-def _blended(start: NDArray[np.float32], end: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What fades from ``start``, a block's sound by the filters of its beginning, to that by those of its end."""
-    end -= start
-    end *= _ramp(len(end))
-    end += start
-    return end
-
-
-@lru_cache(maxsize=16)
-def _ramp(count: int) -> NDArray[np.float32]:
-    """How far each output of a block is from its start."""
-    return (np.arange(count) / count).astype(np.float32)
 
 
 def convert(samples: Samples, in_rate: int, out_rate: int) -> Samples:

