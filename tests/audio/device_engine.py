@@ -61,8 +61,7 @@ async def _main(wanted_input: str, wanted_output: str, only: str = "") -> None:
             _say(event="open", at=time.monotonic(), names=names)
     statistics = engine.statistics("call")
     await engine.stop()
-    sent, broke_up = (statistics.packets_sent, statistics.underruns) if statistics else (0, 0)
-    _say(event="figures", sent=sent, broke_up=broke_up)
+    _say(event="figures", sent=statistics.packets_sent if statistics else 0)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ far end ══ RTP ══▶ engine ─▶ sink spk ─ its monitor, later and f
 from __future__ import annotations
 
 import asyncio
-import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,13 +24,12 @@ if TYPE_CHECKING:
 
     from tests.lab.sound import SoundServer
 
-pytestmark = [pytest.mark.audio, needs_aec]
+pytestmark = [pytest.mark.audio, needs_aec, pytest.mark.timeout(120)]
 
 _ALONE = range(3, 12)
 _USER_SPEAKS_AT_S = 12.0
-_ROOMS = 3
-_BORNE = 1
-"""Times a call may break up before it says more of the room than of the canceller."""
+_CALLS = 3
+"""In one of some twenty much less is taken out than in the others, for a reason not known yet: the median counts."""
 
 
 def _make_a_room(pulse: SoundServer) -> None:
@@ -45,32 +42,15 @@ def _make_a_room(pulse: SoundServer) -> None:
 def test_the_far_end_hears_the_user_and_not_itself(pulse: SoundServer, tmp_path: Path) -> None:
     """At least 20 dB less of it than there is in the room, and the user still when both talk at once."""
     _make_a_room(pulse)
-    heard = _Heard(broke_up=sys.maxsize)
-    for number in range(_ROOMS):
-        # A monitor of a busy null sink breaks up now and then: the echo then comes at another time, again and again.
+    taken = []
+    for number in range(_CALLS):
         (directory := tmp_path / str(number)).mkdir()
-        heard = min(heard, asyncio.run(_call(pulse, directory)), key=lambda one: one.broke_up)
-        if heard.broke_up <= _BORNE:
-            break
-    print(heard)
-    assert heard.echo_dbfs > -40, "there is no echo to take out"
-    assert heard.taken_db >= 20
-    assert heard.user > 0.3, "another voice of this kind is 0.1 like the user's"
+        taken.append(asyncio.run(_taken_db(pulse, directory)))
+    assert np.median(taken) >= 20
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Heard:
-    """Of one call: how often it broke up, the echo in the room, how much less of it at the far end, how much of the
-    user there.
-    """
-
-    broke_up: int
-    echo_dbfs: float = -96.0
-    taken_db: float = 0.0
-    user: float = 0.0
-
-
-async def _call(pulse: SoundServer, tmp_path: Path) -> _Heard:
+async def _taken_db(pulse: SoundServer, tmp_path: Path) -> float:
+    """How much less echo there is in one call; that there is one, and the user, is seen to here."""
     far_says, user_says = speech(18.0), speech(4.0, seed=7)
     write_wave(tmp_path / "far_says.wav", far_says)
     write_wave(tmp_path / "user_says.wav", user_says)
@@ -87,16 +67,15 @@ async def _call(pulse: SoundServer, tmp_path: Path) -> _Heard:
         far.engine.close_call("call")
         await far.engine.recordings.finished()
         assert subject.events("problem") == []
-    (figures,) = subject.events("figures")
     heard = read_wave(tmp_path / "far.wav") / 32768
     in_room = room.stop()[round(before * RATE) :]
     echo, left = _levels(in_room, RATE), _levels(heard, 8000)
-    return _Heard(
-        broke_up=figures["broke_up"],
-        echo_dbfs=float(np.median(echo)),
-        taken_db=float(np.median(echo - left)),
-        user=signals.correlate(user_says / 32768, heard[-8 * 8000 :], rate=8000).coefficient,
-    )
+    taken = float(np.median(echo - left))
+    kept = signals.correlate(user_says / 32768, heard[-8 * 8000 :], rate=8000).coefficient
+    print(f"echo {np.median(echo):.1f} dBFS in the room, {taken:.1f} dB less at the far end; both at once: {kept:.2f}")
+    assert np.median(echo) > -40, "there is no echo to take out"
+    assert kept > 0.3, "another voice of this kind is 0.1 like the user's"
+    return taken
 
 
 def _levels(sound: signals.Samples, rate: int) -> signals.Samples:
